@@ -8,40 +8,21 @@ start.
 
 from __future__ import annotations
 
-import re
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from edge import toml_file
+from edge.units import Bytes, Seconds, written
 
 DEFAULT_PATH = Path("/etc/edge/edge.toml")
 
-_TIME = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-
-
-def _with_unit(units: dict[str, Any], what: str, example: str) -> BeforeValidator:
-    def parse(value: object) -> float:
-        match = (
-            re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", value.strip()) if isinstance(value, str) else None
-        )
-        if match is None or match[2] not in units:
-            raise ValueError(f'expected {what} with its unit ({", ".join(units)}), such as "{example}"')
-        return float(match[1]) * float(units[match[2]])
-
-    return BeforeValidator(parse)
-
-
-Seconds = Annotated[float, _with_unit(_TIME, "a duration", "400 ms")]
-Bytes = Annotated[int, _with_unit(_SIZE, "a size", "2 GiB")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 Box4 = tuple[float, float, float, float]
+# TOML has types of its own: true is no number and "8883" is no port.
+Whole = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
 
 
 class SettingsError(Exception):
@@ -49,7 +30,9 @@ class SettingsError(Exception):
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 class Box(Section):
@@ -69,20 +52,24 @@ class Broker(Section):
     """The clinic's MQTT broker. TLS 1.3 and client certificates, always."""
 
     host: str = Field("localhost", description="Name of the broker, as its certificate has it.")
-    port: int = Field(8883, ge=1, le=65535, description="TCP port of the broker.")
+    port: Whole = Field(8883, ge=1, le=65535, description="TCP port of the broker.")
     ca: Path = Field(Path("/etc/edge/broker-ca.pem"), description="Certificate authority of the broker.")
     certificate: Path = Field(Path("/etc/edge/keys/box.pem"), description="The box's client certificate.")
     key: Path = Field(Path("/etc/edge/keys/box.key"), description="The box's client key.")
-    keepalive: Seconds = Field("20 s", description="Silence after which the connection is probed.")
-    session_expiry: Seconds = Field("7 d", description="How long the broker keeps our session.")
-    max_inflight: int = Field(
+    keepalive: Seconds = Field(
+        written("20 s"), ge=1, le=65535, description="Silence after which the connection is probed."
+    )
+    session_expiry: Seconds = Field(
+        written("7 d"), ge=1, lt=2**32, description="How long the broker keeps our session."
+    )
+    max_inflight: Whole = Field(
         20,
         ge=1,
         le=65535,
         description="Messages under way at once; the broker's Receive Maximum bounds it too.",
     )
     resend_after: Seconds = Field(
-        "15 s", description="A result without the receiver's word for so long is sent again."
+        written("15 s"), description="A result without the receiver's word for so long is sent again."
     )
 
 
@@ -107,7 +94,7 @@ class Model(Section):
     classifier: Literal["onnxruntime-cpu", "tensorrt"] = Field(
         "onnxruntime-cpu", description="What runs the network. There is no silent fallback."
     )
-    threads: int = Field(1, ge=1, le=64, description="Threads of the CPU classifier.")
+    threads: Whole = Field(1, ge=1, le=64, description="Threads of the CPU classifier.")
     engine_cache: Path = Field(
         Path("/var/lib/edge/engines"), description="Directory of compiled TensorRT engines."
     )
@@ -116,55 +103,64 @@ class Model(Section):
 class Dicom(Section):
     """The DICOM receiver (C-ECHO and C-STORE)."""
 
-    enabled: bool = Field(True, description="Whether the box listens for DICOM.")
+    enabled: Flag = Field(True, description="Whether the box listens for DICOM.")
     bind: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(11112, ge=1, le=65535, description="TCP port to listen on.")
+    port: Whole = Field(11112, ge=1, le=65535, description="TCP port to listen on.")
     ae_title: str = Field(
         "EDGE", min_length=1, max_length=16, description="AE title of the box; a caller must ask for it."
     )
     allowed_ae: tuple[str, ...] = Field(
         ("SCANNER",), description="Calling AE titles that may send. An empty list admits nobody."
     )
-    max_associations: int = Field(8, ge=1, le=100, description="Associations at once.")
-    max_pdu: Bytes = Field("128 KiB", description="Largest PDU accepted.")
-    max_object: Bytes = Field("512 MiB", description="Largest object accepted; a larger one is refused.")
-    idle: Seconds = Field("60 s", description="An association that is silent for so long is aborted.")
+    max_associations: Whole = Field(8, ge=1, le=100, description="Associations at once.")
+    max_pdu: Bytes = Field(written("128 KiB"), description="Largest PDU accepted.")
+    max_object: Bytes = Field(
+        written("512 MiB"), description="Largest object accepted; a larger one is refused."
+    )
+    idle: Seconds = Field(
+        written("60 s"), description="An association that is silent for so long is aborted."
+    )
 
 
 class Inbox(Section):
     """Objects received and not yet answered by a result."""
 
     max_bytes: Bytes = Field(
-        "8 GiB", description="Bound on the inbox; when full the sender gets A700 and keeps the object."
+        written("8 GiB"),
+        description="Bound on the inbox; when full the sender gets A700 and keeps the object.",
     )
-    min_free: Bytes = Field("256 MiB", description="Free disk below which nothing is accepted.")
-    quarantine_max_bytes: Bytes = Field("2 GiB", description="Bound on the quarantine.")
+    min_free: Bytes = Field(written("256 MiB"), description="Free disk below which nothing is accepted.")
+    quarantine_max_bytes: Bytes = Field(written("2 GiB"), description="Bound on the quarantine.")
 
 
 class Decode(Section):
     """Limits of the decoders of foreign input, which run apart from the daemon."""
 
-    workers: int = Field(1, ge=1, le=16, description="Decoder processes.")
-    max_pixels: int = Field(67_108_864, ge=1, description="Largest image, in pixels a frame.")
-    max_frames: int = Field(2000, ge=1, description="Most frames of one object.")
+    workers: Whole = Field(1, ge=1, le=16, description="Decoder processes.")
+    max_pixels: Whole = Field(67_108_864, ge=1, description="Largest image, in pixels a frame.")
+    max_frames: Whole = Field(2000, ge=1, description="Most frames of one object.")
     timeout: Seconds = Field(
-        "60 s", description="A decoder that takes longer is killed and the object quarantined."
+        written("60 s"), description="A decoder that takes longer is killed and the object quarantined."
     )
-    memory: Bytes = Field("2 GiB", description="Address space of one decoder process.")
+    memory: Bytes = Field(written("2 GiB"), description="Address space of one decoder process.")
 
 
 class Spool(Section):
     """Sealed results that the receiver has not acknowledged yet."""
 
-    max_bytes: Bytes = Field("4 GiB", description="Bound by bytes; live results go before scanner results.")
-    max_age: Seconds = Field("30 d", description="Bound by age.")
+    max_bytes: Bytes = Field(
+        written("4 GiB"), description="Bound by bytes; live results go before scanner results."
+    )
+    max_age: Seconds = Field(written("30 d"), description="Bound by age.")
 
 
 class Series(Section):
     """When a series counts as complete."""
 
-    close_after: Seconds = Field("30 s", description="A series without a new object for so long is closed.")
-    close_at: int = Field(
+    close_after: Seconds = Field(
+        written("30 s"), description="A series without a new object for so long is closed."
+    )
+    close_at: Whole = Field(
         0, ge=0, description="A series with so many objects is closed at once; 0 means by time alone."
     )
 
@@ -172,7 +168,7 @@ class Series(Section):
 class Quality(Section):
     """The quality gate: limits on 8-bit display values."""
 
-    min_side: int = Field(48, ge=8, description="Shortest side, in pixels.")
+    min_side: Whole = Field(48, ge=8, description="Shortest side, in pixels.")
     min_mean: float = Field(6.0, ge=0, le=255, description="Mean gray level below which a frame is too dark.")
     max_mean: float = Field(
         249.0, ge=0, le=255, description="Mean gray level above which a frame is too bright."
@@ -187,7 +183,7 @@ class Quality(Section):
         0.55,
         ge=0,
         le=2,
-        description="Share of a frame's variance that is uncorrelated between neighbours, above which it is noise.",
+        description="Share of variance uncorrelated between neighbours above which a frame is noise.",
     )
 
 
@@ -200,8 +196,8 @@ class Anonymize(Section):
     text_model: Path | None = Field(
         None, description="PP-OCR detection ONNX file; unset means the one in the installed wheel."
     )
-    face_every: int = Field(4, ge=1, le=30, description="Detect faces on every n-th camera frame.")
-    face_width: int = Field(
+    face_every: Whole = Field(4, ge=1, le=30, description="Detect faces on every n-th camera frame.")
+    face_width: Whole = Field(
         320, ge=160, le=1920, description="Width in pixels at which faces are looked for."
     )
     face_score: float = Field(0.25, gt=0, lt=1, description="Lowest score that counts as a face.")
@@ -209,11 +205,14 @@ class Anonymize(Section):
         1.8, ge=1, le=4, description="How much larger than the detected face the mask is."
     )
     max_detection_age: Seconds = Field(
-        "500 ms", description="A frame farther than this from a detection on either side is held back."
+        written("500 ms"),
+        description="A frame farther than this from a detection on either side is held back.",
     )
-    delay: Seconds = Field("300 ms", description="Longest that a frame waits for its bracketing detection.")
+    delay: Seconds = Field(
+        written("300 ms"), description="Longest that a frame waits for its bracketing detection."
+    )
     self_test_every: Seconds = Field(
-        "10 min", description="How often the known face and the known text are looked for again."
+        written("10 min"), description="How often the known face and the known text are looked for again."
     )
 
 
@@ -226,9 +225,9 @@ class Source(Section):
     pace: Literal["real", "fast"] = Field(
         "real", description="A video file's own pace, or as fast as the box can."
     )
-    loop: bool = Field(False, description="Whether a video file starts again at its end.")
-    width: int = Field(1280, ge=64, description="Width asked of a camera, in pixels.")
-    height: int = Field(720, ge=64, description="Height asked of a camera, in pixels.")
+    loop: Flag = Field(False, description="Whether a video file starts again at its end.")
+    width: Whole = Field(1280, ge=64, description="Width asked of a camera, in pixels.")
+    height: Whole = Field(720, ge=64, description="Height asked of a camera, in pixels.")
     rate: float = Field(30.0, gt=0, le=240, description="Frame rate asked of a camera, in frames a second.")
     looks_at: Literal["film", "monitor", "scene", "nothing"] = Field(
         "nothing", description="What a camera looks at. With nothing it stays blind."
@@ -243,10 +242,10 @@ class Source(Section):
         None,
         description="Keep-region as left, top, right, bottom in shares of the frame; the rest is filled.",
     )
-    whole_scene: bool = Field(
+    whole_scene: Flag = Field(
         False, description="Keep the whole scene and mask faces; without it a keep-region is needed."
     )
-    delete: bool = Field(True, description="Folder: remove a file once its bytes are safe in the inbox.")
+    delete: Flag = Field(True, description="Folder: remove a file once its bytes are safe in the inbox.")
 
     @model_validator(mode="after")
     def _keep_inside(self) -> Source:
@@ -254,7 +253,7 @@ class Source(Section):
             left, top, right, bottom = self.keep
             if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
                 raise ValueError(
-                    "expected keep as [left, top, right, bottom] with 0 <= left < right <= 1 and 0 <= top < bottom <= 1"
+                    "expected keep as [left, top, right, bottom], each 0 to 1, left < right, top < bottom"
                 )
         return self
 
@@ -263,9 +262,10 @@ class Watchdog(Section):
     """When the daemon counts as stuck."""
 
     stall: Seconds = Field(
-        "30 s", description="A stage with waiting input and no output for so long starves the watchdog."
+        written("30 s"),
+        description="A stage with waiting input and no output for so long starves the watchdog.",
     )
-    drain: Seconds = Field("10 s", description="Time that SIGTERM leaves for work under way.")
+    drain: Seconds = Field(written("10 s"), description="Time that SIGTERM leaves for work under way.")
 
 
 class Log(Section):
@@ -300,54 +300,10 @@ class Settings(Section):
         twice = sorted({name for name in names if names.count(name) > 1} | {"scanner"} & set(names))
         if twice:
             raise ValueError(
-                f"expected a name of its own for each source (scanner is taken); given twice: {', '.join(twice)}"
+                "expected a name of its own for each source (scanner is taken); "
+                f"given twice: {', '.join(twice)}"
             )
         return self
-
-
-_HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?")
-
-
-def _line_of(text: str, where: tuple[int | str, ...]) -> int:
-    """Line (from 1) of the innermost table or key that ``where`` names; 1 if it is not written."""
-    table = str(where[0]) if where else ""
-    nth = where[1] if len(where) > 1 and isinstance(where[1], int) else 0
-    key = next((str(part) for part in where[1:] if isinstance(part, str)), None)
-    current, seen, best = "", -1, 1
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = _HEADER.match(line)
-        if header:
-            current = header[2]
-            if current == table:
-                seen += 1
-                if seen == nth or header[1] == "[":
-                    best = number
-        elif current == "" and re.match(rf"\s*{re.escape(table)}\s*=", line):
-            return number
-        elif current == table and (seen == nth) and key and re.match(rf"\s*{re.escape(key)}\s*=", line):
-            return number
-    return best
-
-
-def _expected(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"] if not isinstance(part, int))
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(error["loc"])
-        return f"{where}: no such key; expected one of: {', '.join(known)}"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else str(message)
-
-
-def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = Settings
-    for part in loc[:-1]:
-        if isinstance(part, int):
-            model = Source
-            continue
-        annotation = model.model_fields[str(part)].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-    return sorted(model.model_fields)
 
 
 def load(path: Path) -> Settings:
@@ -368,22 +324,15 @@ def load(path: Path) -> Settings:
 
 def parse(text: str, name: str = "edge.toml") -> Settings:
     """Check settings given as text; see `load`."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise SettingsError(f"{name}:{line[1] if line else 1}: not TOML: {error}") from error
-    try:
-        return Settings.model_validate(raw)
-    except ValidationError as error:
-        raise SettingsError(
-            "\n".join(f"{name}:{_line_of(text, e['loc'])}: {_expected(e)}" for e in error.errors())
-        ) from error
+    settings, errors = toml_file.parse(text, name, Settings)
+    if settings is None:
+        raise SettingsError("\n".join(errors))
+    return settings
 
 
 def missing_paths(settings: Settings, text: str, name: str) -> list[str]:
     """Paths that must exist before the daemon starts, each as ``file:line: what was expected``."""
-    needed: list[tuple[tuple[int | str, ...], Path, str]] = [
+    needed: list[tuple[toml_file.Where, Path, str]] = [
         (("broker", "ca"), settings.broker.ca, "the broker's certificate authority"),
         (("broker", "certificate"), settings.broker.certificate, "the box's client certificate"),
         (("broker", "key"), settings.broker.key, "the box's client key"),
@@ -394,36 +343,14 @@ def missing_paths(settings: Settings, text: str, name: str) -> list[str]:
         (("box", "keys"), settings.box.keys, "the box's keys"),
     ]
     return [
-        f"{name}:{_line_of(text, where)}: {'.'.join(map(str, where))}: {path} does not exist; expected {what}"
+        f"{name}:{toml_file.line_of(text, where)}: {'.'.join(map(str, where))}: "
+        f"{path} does not exist; expected {what}"
         for where, path, what in needed
         if not path.exists()
     ]
 
 
-def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 def annotated_default() -> str:
     """The default settings as TOML, each key with its sentence."""
-    lines = ["# Settings of the box. Durations and sizes carry their unit.", ""]
-    for section, field in Settings.model_fields.items():
-        model = Source if section == "source" else field.annotation
-        assert isinstance(model, type) and issubclass(model, BaseModel)
-        lines.append(f"# {(model.__doc__ or '').strip()}")
-        off = "# " if section == "source" else ""
-        lines.append(f"{off}[[source]]" if off else f"[{section}]")
-        for key, item in model.model_fields.items():
-            lines.append(f"# {item.description}")
-            if item.default is None:
-                lines.append(f"# {key} = (unset)")
-            else:
-                lines.append(f"{off}{key} = {_toml(item.default)}")
-        lines.append("")
-    return "\n".join(lines)
+    heading = "# Settings of the box. Durations and sizes carry their unit.\n\n"
+    return heading + toml_file.annotated_default(Settings)

@@ -1,0 +1,1 @@
+"""The workstation: private training, export of the signed bundle, evaluation."""

@@ -1,0 +1,1 @@
+"""Clean frames in, findings out: TensorRT on the box, ONNX Runtime on the CPU."""

@@ -1,0 +1,1 @@
+"""The clinic's end: keys by role, opened results, signed commands."""

@@ -1,0 +1,1 @@
+"""The life cycle of the clinic's commands on the box."""

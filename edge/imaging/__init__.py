@@ -1,0 +1,1 @@
+"""What box and trainer do to pixels in common: decoding, quality, preprocessing, the bundle format."""

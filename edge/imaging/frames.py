@@ -29,10 +29,10 @@ class _NeverLeaves:
     def _refuse(self, *_: object) -> NoReturn:
         raise TypeError(f"{type(self).__name__} may show who the patient is: it stays in this process")
 
-    __reduce__ = __reduce_ex__ = __copy__ = __deepcopy__ = _refuse  # type: ignore[assignment]
+    __reduce__ = __reduce_ex__ = __copy__ = __deepcopy__ = _refuse
     __getstate__ = _refuse
     __bytes__ = _refuse
-    __format__ = _refuse  # type: ignore[assignment]
+    __format__ = _refuse
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

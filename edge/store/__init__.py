@@ -1,0 +1,1 @@
+"""What survives power loss: inbox, spool and the handles of studies."""

@@ -1,0 +1,1 @@
+"""What box and clinic share of the wire: topics, keys, envelope, manifest, session."""

@@ -1,0 +1,1 @@
+"""The data path: one stage after the other, bounded queues between them."""
