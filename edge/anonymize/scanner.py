@@ -1,0 +1,157 @@
+"""Scanner frames: keep the image region, fill the rest, and remove burned-in text.
+
+A keep-list, not a deny-list. What is kept is the acquisition's own regions (PS3.3 C.8.5.5, Region
+Location) or, for modalities whose images have no screen layout around them, the whole frame; any
+other layout is unknown and held back. Then text that the detector finds is filled, and it looks
+again at the result: text that is still there holds the frame back. Burned In Annotation
+(0028,0301) is never asked. All text goes, laterality markers too, unless `markers` recognizes a
+lone glyph of the allow-list: the product has no OCR, so it cannot tell a short name from a label.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.anonymize.detectors import Detectors
+from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
+from edge.anonymize.geometry import Box, fill, paint
+from edge.anonymize.models import DetectorUnavailable
+from edge.anonymize.self_test import SelfTest
+from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
+from edge.messages import SuppressReason
+from edge.settings import Anonymize
+
+POLICY = "scanner-1"
+
+WHOLE_FRAME = frozenset({"CR", "CT", "DX", "IO", "MG", "MR", "NM", "PT", "PX", "RF", "XA"})
+"""Modalities (PS3.3 C.7.3.1.1.1) whose images are the acquisition itself, without a screen around it."""
+
+_ROUNDS = 3
+"""Look, fill, look again, at most so often: what a fill uncovers is filled too, or the frame is held."""
+
+
+def kept_regions(acquisition: Acquisition, rows: int, columns: int) -> tuple[Region, ...] | None:
+    """What of a frame may be kept; None if its layout is not known. Pure.
+
+    Args:
+        acquisition: what the header says about the image.
+        rows: height of the frame, in pixels.
+        columns: width of the frame, in pixels.
+    """
+    if acquisition.secondary:
+        return None
+    if acquisition.regions:
+        clipped = (
+            Region(max(0, r.left), max(0, r.top), min(columns, r.right), min(rows, r.bottom))
+            for r in acquisition.regions
+        )
+        return tuple(r for r in clipped if r.left < r.right and r.top < r.bottom) or None
+    if acquisition.modality in WHOLE_FRAME:
+        return (Region(0, 0, columns, rows),)
+    return None
+
+
+class TextMask:
+    """What `mask_text` found: the mask, how many texts, and how many were left."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.mask: NDArray[np.bool_] = np.zeros((rows, columns), bool)
+        self.texts = 0
+        self.left = 0
+
+
+def grow_text(box: Box) -> Box:
+    """A text's box with room for what the detector cuts off: accents, descenders, first letters."""
+    side = min(box.width, box.height)
+    return box.padded(max(3.0, 0.5 * side), max(2.0, 0.25 * side))
+
+
+def mask_text(pixels: Pixels, detectors: Detectors) -> TextMask:
+    """Fill every text in ``pixels``, in place, and look again until none is found.
+
+    Raises:
+        DetectorUnavailable: the text detector failed.
+    """
+    result = TextMask(*pixels.shape[:2])
+    touched: list[Box] | None = None
+    for _ in range(_ROUNDS):
+        found = detectors.text.find(pixels, touched)
+        result.left = len(found)
+        if not found:
+            break
+        touched = [grow_text(box) for box in found]
+        paint(result.mask, touched)
+        fill(pixels, result.mask)
+        result.texts += len(found)
+    else:
+        result.left = len(detectors.text.find(pixels, touched))
+    return result
+
+
+class ScannerAnonymizer:
+    """Cleans frames of scanners, one at a time, in the caller's thread.
+
+    Args:
+        settings: the section ``[anonymize]``.
+        detectors: what looks for faces and text; see `load_detectors`.
+        clock: CLOCK_MONOTONIC in ns.
+    """
+
+    def __init__(
+        self, settings: Anonymize, detectors: Detectors, clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._detectors = detectors
+        self._clock = clock
+        self._self_test = SelfTest(detectors, settings.self_test_every, settings.face_width)
+        self._policy = Policy(
+            name=POLICY,
+            needs=(Need(detectors.text.name, max_age_ns=0),),
+            self_test_max_age_ns=self._self_test.max_age_ns,
+        )
+        self._self_test.run_if_due(clock())
+
+    def clean(self, raw: RawFrame) -> CleanFrame | Held:
+        """The clean frame, or why there is none. Takes ``raw``'s buffer and gives it back at once."""
+        where = Where.of(raw)
+        pixels: Pixels = np.array(raw.pixels, dtype=np.uint8, order="C")
+        if raw.release is not None:
+            raw.release()
+        self._self_test.run_if_due(self._clock())
+        return self._clean(pixels, where)
+
+    def _clean(self, pixels: Pixels, where: Where) -> CleanFrame | Held:
+        rows, columns = pixels.shape[:2]
+        obstacle: SuppressReason | None = None
+        texts = TextMask(rows, columns)
+        looks: tuple[Look, ...] = ()
+        kept = np.zeros((rows, columns), bool)
+        regions = kept_regions(where.acquisition, rows, columns)
+        if regions is None:
+            obstacle = "unknown_layout"
+        elif self._self_test.state()[0] is None:
+            for region in regions:
+                kept[region.top : region.bottom, region.left : region.right] = True
+            fill(pixels, ~kept)
+            try:
+                texts = mask_text(pixels, self._detectors)
+                looks = (Look(self._detectors.text.name, self._detectors.text.sha256, 0, 0, texts.texts),)
+            except DetectorUnavailable:
+                obstacle = "detector_failed"
+        area = int(kept.sum())
+        reason, ran_ns = self._self_test.state()
+        evidence = Evidence(
+            captured_ns=where.captured_ns,
+            looks=looks,
+            obstacle=obstacle,
+            self_test=reason,
+            self_test_ns=ran_ns,
+            kept_share=area / kept.size,
+            masked_share=int((texts.mask & kept).sum()) / max(1, area),
+            texts=texts.texts,
+            text_left=texts.left,
+        )
+        return emit(pixels, where, evidence, self._policy, self._clock())
