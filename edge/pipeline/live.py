@@ -1,0 +1,242 @@
+"""Live sources: the newest frame wins, one envelope a second, an event when the label changes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Protocol
+
+from edge.anonymize.gate import Held
+from edge.imaging.frames import CleanFrame, RawFrame
+from edge.messages import Finding, Head, LabelChange, LiveBatch, Suppressed, SuppressReason
+from edge.pipeline.figures import Figures
+from edge.pipeline.gates import Gates
+from edge.pipeline.post import PRIORITY_EVENT, PRIORITY_LIVE, NoRecipientError, Post
+from edge.pipeline.stage import Stage
+
+log = logging.getLogger(__name__)
+
+_EVENTS = "events"
+_SMOOTHED_OVER = 15
+"""Findings whose probabilities are averaged for the smoothed label: half a second at 30 a second."""
+_MAX_BATCH = 256
+"""Findings in one envelope at most, so that a fast replay stays under the broker's packet size."""
+
+
+class CameraAnonymizer(Protocol):
+    """The anonymization gate for camera frames, with its delay line."""
+
+    def push(self, raw: RawFrame) -> list[CleanFrame | Held]:
+        """Take one frame in; give out those whose detections are complete, in order."""
+
+    def flush(self) -> list[CleanFrame | Held]:
+        """Give out what is left at the end of a source."""
+
+    def close(self) -> None:
+        """Stop the detector's thread."""
+
+
+class SmoothedLabel:
+    """The label of the mean probabilities over the last findings; pure."""
+
+    def __init__(self) -> None:
+        self._recent: deque[dict[str, float]] = deque(maxlen=_SMOOTHED_OVER)
+        self.label: str | None = None
+
+    def add(self, finding: Finding) -> tuple[str | None, str | None] | None:
+        """Take one finding in; return (before, after) if the smoothed label changed."""
+        self._recent.append({} if finding.abstained else finding.probabilities)
+        total: Counter[str] = Counter()
+        for probabilities in self._recent:
+            total.update(probabilities)
+        spoken = sum(1 for probabilities in self._recent if probabilities)
+        after = max(total, key=lambda name: total[name]) if 2 * spoken > len(self._recent) else None
+        if len(self._recent) < _SMOOTHED_OVER or after == self.label:
+            return None
+        before, self.label = self.label, after
+        return before, after
+
+
+class _Batch:
+    """What one source gave since the last envelope."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.captured_ns: list[int] = []
+        self.suppressed: Counter[SuppressReason] = Counter()
+        self.dropped = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.findings or self.suppressed or self.dropped)
+
+
+class LivePath:
+    """One camera or video: gates and anonymization in one thread, classification in another."""
+
+    def __init__(
+        self,
+        name: str,
+        gates: Gates,
+        anonymizer: CameraAnonymizer,
+        post: Post,
+        figures: Figures,
+        *,
+        realtime: bool,
+        published: Callable[[str, int, list[int]], None] = lambda *_: None,
+    ) -> None:
+        self.name = name
+        self._gates, self._anonymizer, self._post, self._figures = gates, anonymizer, post, figures
+        self._published = published
+        self._lock = threading.Lock()
+        self._batch = _Batch()
+        self._smoothed = SmoothedLabel()
+        self._group: str | None = None
+        self._last_frame_ns: int | None = None
+        self._anonymize: Stage[RawFrame] = Stage(
+            f"anonymize:{name}",
+            self._take,
+            size=4,
+            newest_wins=realtime,
+            failed=self._take_failed,
+            dropped=self._drop,
+        )
+        # Frames that passed the gate are few and small: the classifier works them off in order.
+        self._classify: Stage[tuple[CleanFrame, str]] = Stage(
+            f"classify:{name}",
+            self._finish,
+            size=8,
+            newest_wins=realtime,
+            failed=self._finish_failed,
+            dropped=lambda _: self._count_drop(),
+        )
+        self.pulses = [self._anonymize.pulse, self._classify.pulse]
+
+    def start(self) -> None:
+        """Start both threads."""
+        self._anonymize.start()
+        self._classify.start()
+
+    def put(self, raw: RawFrame) -> None:
+        """Take a frame from the capture process."""
+        self._figures.count("live_captured")
+        self._anonymize.put(raw)
+
+    def idle(self) -> bool:
+        """Tell whether nothing is under way."""
+        return self._anonymize.idle() and self._classify.idle()
+
+    def finish(self) -> None:
+        """The source ended: bring out the frames that still wait in the delay line."""
+        for result in self._anonymizer.flush():
+            self._emit(result)
+
+    def stop(self, timeout: float) -> None:
+        """End both threads and the detector."""
+        self._anonymize.stop(timeout)
+        self._anonymizer.close()
+        self._classify.stop(timeout)
+
+    def _take(self, raw: RawFrame) -> None:
+        self._last_frame_ns = time.monotonic_ns()
+        self._figures.took("queue", (self._last_frame_ns - raw.captured_ns) / 1e9)
+        verdict = self._gates.before(raw, camera=True)
+        if isinstance(verdict, Suppressed):
+            self._suppress(verdict.reason)
+            _give_back(raw)
+            return
+        self._group = verdict
+        with self._figures.timed("anonymize"):
+            results = self._anonymizer.push(raw)
+        for result in results:
+            self._emit(result)
+
+    def _emit(self, result: CleanFrame | Held) -> None:
+        if isinstance(result, Held):
+            self._figures.held_back(result.reason)
+            self._suppress(result.reason)
+        elif self._group is not None:
+            self._figures.took("anonymized_after", (time.monotonic_ns() - result.captured_ns) / 1e9)
+            self._classify.put((result, self._group))
+
+    def _take_failed(self, raw: RawFrame, error: Exception) -> None:
+        # Fail closed: a frame whose anonymization broke is gone, and the clinic learns that.
+        log.error("a frame of %s was held back, its anonymization failed: %s", self.name, type(error).__name__)
+        self._figures.held_back("detector_failed")
+        self._suppress("detector_failed")
+        _give_back(raw)
+
+    def _finish(self, item: tuple[CleanFrame, str]) -> None:
+        clean, group = item
+        outcome = self._gates.after(clean, group)
+        if isinstance(outcome, Suppressed):
+            self._suppress(outcome.reason)
+            return
+        with self._lock:
+            self._batch.findings.append(outcome)
+            self._batch.captured_ns.append(clean.captured_ns)
+            full = len(self._batch.findings) >= _MAX_BATCH
+        change = self._smoothed.add(outcome)
+        if change is not None:
+            self._announce(change, outcome.captured_ms)
+        if full:
+            self.publish()
+
+    def _finish_failed(self, _: tuple[CleanFrame, str], error: Exception) -> None:
+        log.error("a finding of %s was not published: %s", self.name, type(error).__name__)
+        self._figures.count("unpublished")
+
+    def _announce(self, change: tuple[str | None, str | None], captured_ms: int) -> None:
+        def build(head: Head) -> LabelChange:
+            return LabelChange(
+                head=head, source=self.name, before=change[0], after=change[1], captured_ms=captured_ms
+            )
+
+        self._post.send(_EVENTS, build, priority=PRIORITY_EVENT, event="label_change")
+
+    def _suppress(self, reason: SuppressReason) -> None:
+        with self._lock:
+            self._batch.suppressed[reason] += 1
+
+    def _drop(self, raw: RawFrame) -> None:
+        _give_back(raw)
+        self._count_drop()
+
+    def _count_drop(self) -> None:
+        self._figures.count("dropped")
+        with self._lock:
+            self._batch.dropped += 1
+
+    def publish(self) -> None:
+        """Seal what came since the last call into one envelope; called once a second."""
+        with self._lock:
+            batch, self._batch = self._batch, _Batch()
+        if not batch:
+            return
+        age = None if self._last_frame_ns is None else (time.monotonic_ns() - self._last_frame_ns) / 1e6
+
+        def build(head: Head) -> LiveBatch:
+            return LiveBatch(
+                head=head,
+                source=self.name,
+                findings=batch.findings,
+                suppressed=dict(batch.suppressed),
+                dropped=batch.dropped,
+                last_frame_age_ms=age,
+            )
+
+        try:
+            seq = self._post.send(self.name, build, priority=PRIORITY_LIVE)
+        except NoRecipientError:
+            log.warning("no valid recipient: a second of %s was not published", self.name)
+            self._figures.count("unpublished", len(batch.findings))
+            return
+        if seq is not None:
+            self._published(self.name, seq, batch.captured_ns)
+
+
+def _give_back(raw: RawFrame) -> None:
+    if raw.release is not None:
+        raw.release()

@@ -1,0 +1,92 @@
+"""The way out: number, sign, seal, spool.
+
+A body is sealed when it enters the spool, so that a stolen box yields nothing (threat model, T6).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from edge.messages import Head, Message
+from edge.pipeline.figures import Figures
+from edge.settings import Box
+from edge.store.spool import Spool
+from edge.wire import codec, envelope, topics
+from edge.wire.keys import Recipient, SigningKey
+
+PRIORITY_SCANNER = 2
+"""Scanner results are the last that a full spool gives up."""
+PRIORITY_EVENT = 1
+PRIORITY_LIVE = 0
+
+
+class NoRecipientError(Exception):
+    """No valid recipient: nothing may be published (threat model, F5)."""
+
+
+class Directory(Protocol):
+    """Who may read results now, by the clinic's manifest."""
+
+    def receivers(self) -> Sequence[Recipient]:
+        """Recipients of results; raises `NoRecipientError` if there is none or the manifest is out of date."""
+
+    def custodian(self) -> Recipient:
+        """Recipient of identity blocks; raises `NoRecipientError` likewise."""
+
+
+class Post:
+    """Seals bodies to the clinic's receivers and puts them into the spool."""
+
+    def __init__(
+        self,
+        box: Box,
+        signer: SigningKey,
+        directory: Directory,
+        spool: Spool,
+        clock: Callable[[], Literal["trusted", "untrusted"]],
+        figures: Figures,
+    ) -> None:
+        self._box, self._signer, self._spool = box, signer, spool
+        self.directory, self._clock, self._figures = directory, clock, figures
+
+    def send(
+        self,
+        stream: str,
+        build: Callable[[Head], Message],
+        *,
+        priority: int,
+        source: bytes | None = None,
+        event: str | None = None,
+    ) -> int | None:
+        """Spool one body; return its number, or None if ``source`` was answered before.
+
+        Raises:
+            NoRecipientError: nobody may read it; nothing was stored.
+        """
+        recipients = self.directory.receivers()
+        box = self._box
+        topic = (
+            topics.event(box.root, box.site, box.device, event)
+            if event
+            else topics.result(box.root, box.site, box.device, stream)
+        )
+
+        def seal(seq: int) -> bytes:
+            head = Head(
+                site=box.site,
+                device=box.device,
+                stream=stream,
+                epoch=self._spool.epoch,
+                seq=seq,
+                made_ms=time.time_ns() // 1_000_000,
+                clock=self._clock(),
+            )
+            return envelope.seal(codec.encode(build(head)), topic, self._signer, recipients)
+
+        start = time.thread_time()
+        with self._figures.timed("seal"):
+            seq = self._spool.append(stream, topic, seal, source=source, priority=priority)
+        self._figures.took("seal_cpu", time.thread_time() - start)
+        return seq

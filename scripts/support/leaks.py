@@ -1,0 +1,102 @@
+"""The search for planted names, the same for the run and for its control.
+
+It looks where a leak could be: bytes of decrypted payloads, of tapped frames, of the box's disk, log and
+temporary files, and words that an OCR (tesseract, which the product does not use) reads in tapped frames.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_OCR_SIDE = 1200
+"""Longer side, in pixels, to which small frames are enlarged before the OCR."""
+_WINDOW = 6
+"""So many characters of a planted word in a row count as found: half a name is a name."""
+
+
+def _forms(word: str) -> list[bytes]:
+    """The byte forms in which a name may hide."""
+    return [
+        form
+        for text in {word, word.lower(), word.title()}
+        for form in (text.encode(), text.encode("utf-16-le"))
+    ]
+
+
+def in_bytes(files: Iterable[Path], words: Iterable[str]) -> set[str]:
+    """Planted words found in the raw bytes of files."""
+    forms = [(word, _forms(word)) for word in words]
+    found: set[str] = set()
+    for file in files:
+        try:
+            data = file.read_bytes()
+        except OSError:  # sockets, and files that went away
+            continue
+        found |= {word for word, variants in forms if any(form in data for form in variants)}
+    return found
+
+
+def files_below(*roots: Path) -> list[Path]:
+    """Every regular file below the folders."""
+    return [path for root in roots for path in sorted(root.rglob("*")) if path.is_file()]
+
+
+def _strokes(pixels: NDArray[np.uint8], operation: int) -> NDArray[np.uint8]:
+    """Thin strokes, black on white: what lettering is made of, and anatomy is not."""
+    scale = max(1.0, _OCR_SIDE / max(pixels.shape))
+    large = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
+    strokes = cv2.morphologyEx(large, operation, kernel)
+    return 255 - cv2.threshold(strokes, 70, 255, cv2.THRESH_BINARY)[1]
+
+
+def _read_aloud(pixels: NDArray[np.uint8], scratch: Path) -> str:
+    """What tesseract reads in a gray image, bright and dark lettering, letters and digits alone."""
+    text = ""
+    for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
+        picture = scratch / "ocr.png"
+        cv2.imwrite(str(picture), _strokes(pixels, operation))
+        result = subprocess.run(
+            ["tesseract", str(picture), "-", "--psm", "11"],
+            capture_output=True, check=True, env={**os.environ, "OMP_THREAD_LIMIT": "1"},
+        )  # fmt: skip
+        text += result.stdout.decode(errors="replace").upper() + "\n"
+    return re.sub(r"[^A-Z0-9\n]", "", text)
+
+
+def in_pixels(frames: Iterable[Path], words: Iterable[str], scratch: Path) -> set[str]:
+    """Planted words that the OCR reads in tapped frames (.npy, uint8 gray)."""
+    words = list(words)
+    found: set[str] = set()
+    for frame in frames:
+        text = _read_aloud(np.load(frame), scratch)
+        for word in words:
+            windows = (word[i : i + _WINDOW] for i in range(max(1, len(word) - _WINDOW + 1)))
+            if any(window in text for window in windows):
+                found.add(word)
+    return found
+
+
+def faces_in(frames: Iterable[Path]) -> int:
+    """Frames in which OpenCV's cascade, which the product does not use, sees an upright face."""
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    seen = 0
+    for frame in frames:
+        pixels = np.load(frame)
+        seen += len(cascade.detectMultiScale(pixels, 1.1, 6, minSize=(48, 48))) > 0
+    return seen
+
+
+def spread(frames: list[Path], most: int) -> list[Path]:
+    """At most so many frames, evenly spread."""
+    if len(frames) <= most:
+        return frames
+    return [frames[round(i * (len(frames) - 1) / (most - 1))] for i in range(most)]
