@@ -39,6 +39,11 @@ def _aad(context: IdentityContext, custodian: bytes) -> bytes:
     return cbor.dumps([CONTEXT, context.site, context.device, context.study, context.object, custodian])
 
 
+def _text(value: str) -> str:
+    # A header decoded with surrogateescape may hold what UTF-8 cannot; nothing may be lost or fail.
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def seal_identity(
     identity: Identity, custodian: Recipient, context: IdentityContext, *, allow_classical: bool = False
 ) -> bytes:
@@ -49,7 +54,7 @@ def seal_identity(
     """
     if custodian.kem is not Kem.XWING and not allow_classical:
         raise EnvelopeError("downgraded")
-    plain = cbor.dumps({"v": 1, **{name: getattr(identity, name) for name in _FIELDS}})
+    plain = cbor.dumps({"v": 1, **{name: _text(getattr(identity, name)) for name in _FIELDS}})
     if len(plain) > MAX_BYTES // 2:
         raise EnvelopeError("too_large")
     return cose.encrypt(pad(plain), {}, _aad(context, custodian.kid), [custodian])
