@@ -31,7 +31,8 @@ class Look:
 class Evidence:
     """All that is known of how a frame was cleaned."""
 
-    captured_ns: int
+    arrived_ns: int
+    """When the frame came into this room, monotonic."""
     looks: tuple[Look, ...]
     obstacle: SuppressReason | None
     """What already stood in the way: blind, unknown layout, film not found, detector failed ..."""
@@ -67,7 +68,7 @@ class Policy:
     needs: tuple[Need, ...]
     self_test_max_age_ns: int
     max_wait_ns: int | None = None
-    """Oldest that a frame may be when the gate sees it; None where nothing is lost by waiting."""
+    """Longest that a frame may have been in this room; None where nothing is lost by waiting."""
     max_masked: float = 0.7
     """Share of the kept pixels above which masking has eaten the image: its layout is not known."""
 
@@ -108,7 +109,7 @@ def decide(evidence: Evidence, policy: Policy, now_ns: int) -> Pass | Held:
         reason = _unmet(need, [look for look in evidence.looks if look.name == need.name])
         if reason is not None:
             return Held(reason)
-    if policy.max_wait_ns is not None and now_ns - evidence.captured_ns > policy.max_wait_ns:
+    if policy.max_wait_ns is not None and now_ns - evidence.arrived_ns > policy.max_wait_ns:
         return Held("detector_late")
     if evidence.text_left > 0:
         return Held("text_left")

@@ -144,7 +144,7 @@ class ScannerAnonymizer:
         area = int(kept.sum())
         reason, ran_ns = self._self_test.state()
         evidence = Evidence(
-            captured_ns=where.captured_ns,
+            arrived_ns=where.captured_ns,
             looks=looks,
             obstacle=obstacle,
             self_test=reason,

@@ -1,0 +1,294 @@
+"""Camera frames: a keep-region, faces and text masked, each frame bracketed by detections.
+
+Frames wait in a delay line until a detection at or after their time exists, so that a face that
+comes in between two looks is masked by the second. What is not bracketed in time is held back.
+The frame is copied once, at `push`, and its buffer given back at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from edge.anonymize.detectors import Detectors
+from edge.anonymize.faces import shrink
+from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
+from edge.anonymize.geometry import Box, fill_boxes, paint
+from edge.anonymize.looker import Job, Looker
+from edge.anonymize.rotation import RotatingLook
+from edge.anonymize.self_test import SelfTest
+from edge.anonymize.track import Glimpse, bracket, face_masks
+from edge.imaging.frames import CleanFrame, Pixels, RawFrame
+from edge.imaging.perspective import Quad, find_quad, rectified_size, rectify
+from edge.messages import SuppressReason
+from edge.settings import Anonymize, Source
+
+POLICY = "camera-1"
+TEXT_EVERY = 24
+"""Text is looked for on every n-th frame: it stands still for longer than a face."""
+TEXT_SIDE = 640
+TEXT_MAX_AGE_NS = 3_000_000_000
+_REPLAY_MAX_AGE_NS = 60_000_000_000
+_MAX_PENDING = 90
+"""Frames that may wait; beyond it the oldest is held back (memory is bounded)."""
+
+Outcome = CleanFrame | Held
+
+
+@dataclass(frozen=True, repr=False)
+class _Waiting:
+    pixels: Pixels
+    where: Where
+    arrived_ns: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+class CameraAnonymizer:
+    """Cleans the frames of one camera or video, in order.
+
+    Args:
+        source: what the camera looks at and what of it is kept.
+        settings: the section ``[anonymize]``.
+        detectors: what looks for faces and text; see `load_detectors`.
+        realtime: True for a live source: detectors run in threads of their own and a late one
+            costs frames. False for a replay as fast as possible: `push` looks at once and nothing
+            is late.
+        clock: CLOCK_MONOTONIC in ns, that of ``RawFrame.captured_ns``.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        settings: Anonymize,
+        detectors: Detectors,
+        *,
+        realtime: bool = True,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._source = source
+        self._settings = settings
+        self._detectors = detectors
+        self._realtime = realtime
+        self._clock = clock
+        self._delay_ns = int(settings.delay * 1e9)
+        self._self_test = SelfTest(detectors, settings.self_test_every, settings.face_width)
+        # A replay's clock tells when a frame was read, not how the scene moves: there the looks are bound
+        # to every n-th frame, and their age in time says nothing.
+        max_age_ns = int(settings.max_detection_age * 1e9) if realtime else _REPLAY_MAX_AGE_NS
+        self._policy = Policy(
+            name=f"{POLICY}/{source.looks_at}",
+            needs=(
+                Need(detectors.faces.name, max_age_ns, sides="both"),
+                Need(detectors.text.name, max(max_age_ns, TEXT_MAX_AGE_NS), sides="one"),
+            ),
+            self_test_max_age_ns=self._self_test.max_age_ns,
+            max_wait_ns=self._delay_ns + int(settings.max_detection_age * 1e9) if realtime else None,
+        )
+        self._blind = source.looks_at == "nothing" or (
+            source.looks_at == "scene" and source.keep is None and not source.whole_scene
+        )
+        budget_s = 0.8 * settings.face_every / source.rate
+        rotating = RotatingLook(detectors.faces, settings.face_width, budget_s)
+        self._faces = Looker("faces", self._tested(rotating), threaded=realtime)
+        self._texts = Looker(
+            "text", lambda image: detectors.text.glance(image, TEXT_SIDE), threaded=realtime, keep=4
+        )
+        self._pending: deque[_Waiting] = deque()
+        self._count = 0
+        self._last_ns = -1
+        if not self._blind:
+            self._self_test.run_if_due(clock())
+
+    def push(self, raw: RawFrame) -> list[Outcome]:
+        """Take a frame in, give out those whose wait is over, oldest first."""
+        where = Where.of(raw)
+        if self._blind:
+            _give_back(raw)
+            return [where.held("blind")]
+        pixels: Pixels = np.array(raw.pixels, dtype=np.uint8, order="C")
+        _give_back(raw)
+        out: list[Outcome] = []
+        if where.captured_ns < self._last_ns:  # a replay started again: nothing brackets across that
+            out += self._give_up()
+            self._faces.forget()
+            self._texts.forget()
+            self._count = 0
+        self._last_ns = where.captured_ns
+        waiting = _Waiting(pixels, where, self._clock())
+        self._pending.append(waiting)
+        if self._count % self._settings.face_every == 0:
+            self._faces.submit(self._face_job(waiting))
+        if self._count % TEXT_EVERY == 0:
+            self._texts.submit(self._text_job(waiting))
+        self._count += 1
+        return out + self.poll()
+
+    def poll(self) -> list[Outcome]:
+        """Frames whose wait is over, oldest first; also when no new frame comes."""
+        out: list[Outcome] = []
+        now_ns = self._clock()
+        faces, face_failed = self._faces.state()
+        texts, text_failed = self._texts.state()
+        while self._pending:
+            head = self._pending[0]
+            late = self._realtime and now_ns - head.arrived_ns > self._delay_ns
+            _, after = bracket(faces, head.where.captured_ns, head.shape)
+            seen = after is not None and any(g.shape == head.shape for g in texts)
+            failed = face_failed or text_failed
+            if not (seen or late or failed or len(self._pending) > _MAX_PENDING):
+                break
+            self._pending.popleft()
+            out.append(self._clean(head, faces, texts, "detector_failed" if failed else None, now_ns))
+        return out
+
+    def flush(self) -> list[Outcome]:
+        """The rest, at the end of a stream: a last look at the last frame brackets those before it."""
+        if self._pending:
+            last = self._pending[-1]
+            glimpses, _ = self._faces.state()
+            if bracket(glimpses, last.where.captured_ns, last.shape)[1] is None:
+                self._faces.submit(self._face_job(last))
+            left_ns = self._delay_ns - (self._clock() - last.arrived_ns)
+            self._faces.wait(max(0.0, left_ns / 1e9) if self._realtime else 0.0)
+        return self.poll() + self._give_up()
+
+    def close(self) -> None:
+        """Stop the threads. Frames that still wait are dropped, uncleaned."""
+        self._pending.clear()
+        self._faces.stop()
+        self._texts.stop()
+
+    def _give_up(self) -> list[Outcome]:
+        held: list[Outcome] = [waiting.where.held("no_bracket") for waiting in self._pending]
+        self._pending.clear()
+        return held
+
+    def _tested(self, look: Callable[[Pixels], list[Box]]) -> Callable[[Pixels], list[Box]]:
+        def run(image: Pixels) -> list[Box]:
+            self._self_test.run_if_due(self._clock())
+            return look(image)
+
+        return run
+
+    def _face_job(self, waiting: _Waiting) -> Job:
+        rows, columns = waiting.shape
+        small = shrink(waiting.pixels, self._settings.face_width)
+        scale = (columns / small.shape[1], rows / small.shape[0])
+        return Job(small, waiting.where.captured_ns, waiting.shape, scale=scale)
+
+    def _text_job(self, waiting: _Waiting) -> Job:
+        rows, columns = waiting.shape
+        left, top, right, bottom = self._keep_box(rows, columns)
+        if self._source.looks_at in {"film", "monitor"}:
+            quad = self._find(waiting.pixels)
+            if quad is not None:
+                x0, y0, x1, y1 = quad.bounds()
+                left, top = max(left, int(x0)), max(top, int(y0))
+                right, bottom = min(right, int(x1) + 1), min(bottom, int(y1) + 1)
+        crop = waiting.pixels[top:bottom, left:right]
+        share = min(1.0, TEXT_SIDE / max(crop.shape[:2]))
+        size = (max(1, round(crop.shape[1] * share)), max(1, round(crop.shape[0] * share)))
+        small = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        scale = (crop.shape[1] / size[0], crop.shape[0] / size[1])
+        return Job(small, waiting.where.captured_ns, waiting.shape, offset=(left, top), scale=scale)
+
+    def _keep_box(self, rows: int, columns: int) -> tuple[int, int, int, int]:
+        left, top, right, bottom = self._source.keep or (0.0, 0.0, 1.0, 1.0)
+        return (
+            min(columns - 1, int(np.ceil(left * columns))),
+            min(rows - 1, int(np.ceil(top * rows))),
+            max(1, int(right * columns)),
+            max(1, int(bottom * rows)),
+        )
+
+    def _find(self, pixels: Pixels) -> Quad | None:
+        left, top, right, bottom = self._keep_box(*pixels.shape[:2])
+        quad = find_quad(pixels[top:bottom, left:right])
+        if quad is None:
+            return None
+        a, b, c, d = ((x + left, y + top) for x, y in quad.corners)
+        return Quad((a, b, c, d))
+
+    def _clean(
+        self,
+        waiting: _Waiting,
+        faces: list[Glimpse],
+        texts: list[Glimpse],
+        obstacle: SuppressReason | None,
+        now_ns: int,
+    ) -> Outcome:
+        at_ns, pixels, (rows, columns) = waiting.where.captured_ns, waiting.pixels, waiting.shape
+        film = self._source.looks_at in {"film", "monitor"}
+        quad = self._find(pixels) if film and obstacle is None else None
+        if film and quad is None and obstacle is None:
+            obstacle = "film_not_found"
+        masks, count = face_masks(faces, at_ns, waiting.shape, self._settings.mask_scale)
+        lines = [_grow(box) for g in texts if g.shape == waiting.shape for box in g.boxes]
+        masks += lines
+        mask = np.zeros((rows, columns), bool)
+        paint(mask, masks)
+        fill_boxes(pixels, masks)
+        left, top, right, bottom = self._keep_box(rows, columns)
+        inside = mask[top:bottom, left:right]
+        kept, masked = inside.size / mask.size, float(np.count_nonzero(inside)) / inside.size
+        if quad is not None:
+            kept = min(1.0, quad.area() / mask.size)
+            covered = rectify(mask.astype(np.uint8) * 255, quad)
+            masked = float(np.count_nonzero(covered)) / covered.size
+            pixels = rectify(pixels, quad)
+            if min(rectified_size(quad)) < 32:
+                obstacle = obstacle or "film_not_found"
+        else:
+            outside = [
+                Box(0, 0, columns, top),
+                Box(0, bottom, columns, rows),
+                Box(0, 0, left, rows),
+                Box(right, 0, columns, rows),
+            ]
+            fill_boxes(pixels, outside)
+        reason, ran_ns = self._self_test.state()
+        evidence = Evidence(
+            arrived_ns=waiting.arrived_ns,
+            looks=(
+                _look(self._detectors.faces.name, self._detectors.faces.sha256, faces, waiting, count),
+                _look(self._detectors.text.name, self._detectors.text.sha256, texts, waiting, len(lines)),
+            ),
+            obstacle=obstacle,
+            self_test=reason,
+            self_test_ns=ran_ns,
+            kept_share=kept,
+            masked_share=masked,
+            faces=count,
+            texts=len(lines),
+        )
+        return emit(pixels, waiting.where, evidence, self._policy, now_ns)
+
+
+def _look(name: str, sha256: bytes, glimpses: list[Glimpse], waiting: _Waiting, found: int) -> Look:
+    at_ns = waiting.where.captured_ns
+    before, after = bracket(glimpses, at_ns, waiting.shape)
+    return Look(
+        name=name,
+        sha256=sha256,
+        before_ns=None if before is None else at_ns - before.at_ns,
+        after_ns=None if after is None else after.at_ns - at_ns,
+        found=found,
+    )
+
+
+def _grow(box: Box) -> Box:
+    side = min(box.width, box.height)
+    return box.padded(max(4.0, side), max(4.0, 0.5 * side))
+
+
+def _give_back(raw: RawFrame) -> None:
+    if raw.release is not None:
+        raw.release()

@@ -1,0 +1,109 @@
+"""From detections before and after a frame to the masks on it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge.anonymize.geometry import Box
+
+HELD = 3
+"""Earlier detections that still count: the rotated looks take turns, and a detector flickers."""
+_UNSURE = 0.5
+"""Sizes by which the mask of a face that one side alone has seen is widened all round."""
+_MOTION = 0.25
+"""Share of the motion between two detections by which their common mask is widened."""
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """What a detector saw in the frame captured at ``at_ns``, of ``shape`` (rows, columns)."""
+
+    at_ns: int
+    shape: tuple[int, int]
+    boxes: tuple[Box, ...]
+
+
+def bracket(
+    glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int]
+) -> tuple[Glimpse | None, Glimpse | None]:
+    """The last detection at or before a frame and the first at or after it, of frames of its shape."""
+    same = [g for g in glimpses if g.shape == shape]
+    before = max((g for g in same if g.at_ns <= at_ns), key=lambda g: g.at_ns, default=None)
+    after = min((g for g in same if g.at_ns >= at_ns), key=lambda g: g.at_ns, default=None)
+    return before, after
+
+
+def match(before: Sequence[Box], after: Sequence[Box]) -> list[tuple[Box, Box]]:
+    """Pairs of boxes that are likely one face: nearest centres, within two sizes, each used once."""
+    offers = []
+    for i, a in enumerate(before):
+        for j, b in enumerate(after):
+            away = _distance(a, b)
+            size = max(a.width, a.height, b.width, b.height)
+            if away <= 2 * size:
+                offers.append((away / max(size, 1e-6), i, j))
+    pairs, used_a, used_b = [], set(), set()
+    for _, i, j in sorted(offers):
+        if i not in used_a and j not in used_b:
+            used_a.add(i)
+            used_b.add(j)
+            pairs.append((before[i], after[j]))
+    return pairs
+
+
+def face_masks(
+    glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int], scale: float
+) -> tuple[list[Box], int]:
+    """Masks on the frame at ``at_ns``, and how many faces they stand for.
+
+    The union of the detections on both sides, each ``scale`` times as large; where both saw the
+    same face, the hull of its two places, widened by its motion; where one did, widened all round,
+    as it may have come from or gone anywhere. A face that only earlier or later looks saw stays
+    masked, too.
+
+    Args:
+        glimpses: all detections that are known, in any order.
+        at_ns: when the frame was captured.
+        shape: its rows and columns.
+        scale: how much larger than the detected face the mask is.
+    """
+    before, after = bracket(glimpses, at_ns, shape)
+    first = list(before.boxes) if before is not None else []
+    second = list(after.boxes) if after is not None and after is not before else []
+    pairs = match(first, second) if second else []
+    masks = []
+    for a, b in pairs:
+        motion = _distance(a, b)
+        masks.append(a.grown(scale).hull(b.grown(scale)).padded(_MOTION * motion, _MOTION * motion))
+    paired = {id(box) for pair in pairs for box in pair}
+    alone = [box for box in (*first, *second) if id(box) not in paired]
+    if after is before:
+        masks += [box.grown(scale) for box in alone]  # the frame itself was looked at
+    else:
+        masks += [_unsure(box, scale) for box in alone]
+    faces = len(pairs) + len(alone)
+    near = [*first, *second]
+    for box in _others(glimpses, at_ns, shape):
+        if all(box.overlap(other) < 0.2 for other in near):
+            masks.append(_unsure(box, scale))
+            near.append(box)
+            faces += 1
+    return masks, faces
+
+
+def _others(glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int]) -> list[Box]:
+    same = sorted((g for g in glimpses if g.shape == shape), key=lambda g: g.at_ns)
+    earlier = [g for g in same if g.at_ns <= at_ns][-(HELD + 1) :]
+    later = [g for g in same if g.at_ns > at_ns]
+    return [box for g in (*earlier[::-1], *later) for box in g.boxes]
+
+
+def _unsure(box: Box, scale: float) -> Box:
+    return box.grown(scale).padded(_UNSURE * box.width, _UNSURE * box.height)
+
+
+def _distance(a: Box, b: Box) -> float:
+    dx = (a.left + a.right - b.left - b.right) / 2
+    dy = (a.top + a.bottom - b.top - b.bottom) / 2
+    return float((dx * dx + dy * dy) ** 0.5)
