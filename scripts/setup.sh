@@ -44,7 +44,7 @@ _system_packages() {
     local missing=() libraries
     command -v mosquitto >/dev/null || missing+=(mosquitto)
     command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
-    command -v storescu >/dev/null || missing+=(dcmtk)
+    command -v dcmdump >/dev/null || missing+=(dcmtk) # not storescu: pynetdicom has a command of that name
     command -v tesseract >/dev/null || missing+=(tesseract-ocr)
     libraries=$(ldconfig -p)
     [[ $libraries == *libGL.so.1* ]] || missing+=(libgl1)
@@ -117,8 +117,8 @@ _install() {
     local profile=$1
     rm -f "$VENV/.setup-$profile"
     case $profile in
-        demo) say "installing the locked packages of the demo (about 500 MB)" ;;
-        test) say "installing the locked packages of demo and tests (about 700 MB)" ;;
+        demo) say "installing the locked packages of the demo (about 750 MB on disk)" ;;
+        test) say "installing the locked packages of demo and tests (about 1.8 GB on disk with torch)" ;;
         *) die "no such profile: $profile" ;;
     esac
     # Every file is checked against its hash; nothing that is not in the lock is fetched.

@@ -43,7 +43,7 @@ PICTURES = {
 # Each pattern is written so that it does not match itself.
 FORBIDDEN = {
     "a package index": re.compile(
-        r"pyp[i]\.org|pythonhoste[d]\.org|pytorc[h]\.org/whl|(?<!no-emit-)\binde[x][-_]url\b|\bfind[-_]link[s]\b",
+        r"pyp[i]\.org|pythonhoste[d]\.org|pytorc[h]\.org/whl|(?<!no-emit-)(?<![a-z])inde[x][-_]url\b|\bfind[-_]link[s]\b",
         re.IGNORECASE,
     ),
     "a path of one machine": re.compile(r"(?<![\w./$}*-])/(wor[k]|roo[t]|hom[e]/\w+|User[s]/\w+)(?![\w.-])"),

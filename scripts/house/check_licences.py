@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class Rules:
     """What is accepted: SPDX identifiers, reviewed packages, and wheels that carry a GPL text."""
 
     allowed: frozenset[str]
-    reviewed: dict[str, str]
+    reviewed: frozenset[str]
     carries: frozenset[str]
 
     @classmethod
@@ -66,8 +67,11 @@ class Rules:
         for entry in (*data["reviewed"].values(), *data["carries"].values()):
             if not entry["why"]:
                 raise ValueError(f"{path}: an entry without a reason")
-        reviewed = {name: str(entry["licence"]) for name, entry in data["reviewed"].items()}
-        return cls(frozenset(data["allowed"]), reviewed, frozenset(data["carries"]))
+        return cls(frozenset(data["allowed"]), frozenset(data["reviewed"]), frozenset(data["carries"]))
+
+    def reviewed_name(self, name: str) -> bool:
+        """Whether a package, or a family such as ``nvidia-*``, is among the reviewed."""
+        return any(fnmatchcase(name, pattern) for pattern in self.reviewed)
 
 
 def normal(name: str) -> str:
@@ -97,18 +101,21 @@ def acceptable(expression: str, allowed: frozenset[str]) -> bool:
         return met
 
     def one() -> bool:
-        if not tokens:
-            return False
         name = tokens.pop(0)
         if name == "(":
             met = either()
-            return bool(tokens and tokens.pop(0) == ")") and met
-        if len(tokens) > 1 and tokens[0].upper() == "WITH":
+            if tokens.pop(0) != ")":
+                raise IndexError
+            return met
+        if tokens and tokens[0].upper() == "WITH":
             tokens.pop(0)
             name = f"{name} WITH {tokens.pop(0)}"
         return name in allowed
 
-    return either() and not tokens
+    try:
+        return either() and not tokens
+    except IndexError:  # the expression ends where a licence was due: what cannot be read is not accepted
+        return False
 
 
 def said(metadata: Any) -> str:
@@ -151,13 +158,13 @@ def complaints(dists: Iterable[Distribution], needed: Iterable[str], rules: Rule
         if not acceptable(licence, rules.allowed):
             if _GPL_NAME.search(licence):
                 yield f"{name}: refused: {licence}"
-            elif name not in rules.reviewed:
+            elif not rules.reviewed_name(name):
                 yield f"{name}: licence {licence or 'unknown'!r} is not listed; read it, then add a reason"
         if name not in rules.carries:
             yield from (
                 f"{name}: carries the text of the GPL ({where}); add a reason" for where in carried_gpl(dist)
             )
-    for name in sorted({normal(n) for n in needed} - seen - rules.reviewed.keys()):
+    for name in sorted({normal(n) for n in needed} - seen - rules.reviewed):
         yield f"{name}: neither installed nor reviewed, so its licence is unknown"
 
 
