@@ -13,8 +13,9 @@ from edge.messages import Head, Message
 from edge.pipeline.figures import Figures
 from edge.settings import Box
 from edge.store.spool import Spool
-from edge.wire import codec, envelope, topics
+from edge.wire import codec, envelope
 from edge.wire.keys import Recipient, SigningKey
+from edge.wire.topics import Topics
 
 PRIORITY_SCANNER = 2
 """Scanner results are the last that a full spool gives up."""
@@ -49,6 +50,7 @@ class Post:
         figures: Figures,
     ) -> None:
         self._box, self._signer, self._spool = box, signer, spool
+        self._topics = Topics(box.root, box.site, box.device)
         self.directory, self._clock, self._figures = directory, clock, figures
 
     def send(
@@ -67,11 +69,7 @@ class Post:
         """
         recipients = self.directory.receivers()
         box = self._box
-        topic = (
-            topics.event(box.root, box.site, box.device, event)
-            if event
-            else topics.result(box.root, box.site, box.device, stream)
-        )
+        topic = self._topics.event(event) if event else self._topics.result(stream)
 
         def seal(seq: int) -> bytes:
             head = Head(

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge.anonymize.gate import Held, take_identity
 from edge.capture.client import CaptureLost
-from edge.imaging.dicom import Decoded, Undecodable
+from edge.imaging.decoded import Decoded, Undecodable
 from edge.imaging.frames import Acquisition, CleanFrame, Identity, RawFrame
 from edge.messages import Finding, Head, ObjectResult, Outcome, Suppressed, SuppressReason
 from edge.pipeline.figures import Figures
@@ -25,10 +25,11 @@ from edge.pipeline.gates import Gates
 from edge.pipeline.post import PRIORITY_SCANNER, NoRecipientError, Post
 from edge.pipeline.series import SeriesDesk
 from edge.pipeline.stage import Pulse
-from edge.store.inbox import InboxReader, Item
+from edge.settings import Box
+from edge.store.inbox import Damaged, InboxReader, Item, QuarantineReason
 from edge.store.seen import Handles
 from edge.store.spool import Spool
-from edge.wire.identity import seal_identity
+from edge.wire.identity import IdentityContext, seal_identity
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class ScannerPath:
 
     def __init__(
         self,
+        box: Box,
         inbox: InboxReader,
         decoder: Decoder,
         gates: Gates,
@@ -73,6 +75,7 @@ class ScannerPath:
         post: Post,
         figures: Figures,
     ) -> None:
+        self._box = box
         self._inbox, self._decoder, self._gates, self._anonymizer = inbox, decoder, gates, anonymizer
         self._handles, self._series, self._spool, self._post = handles, series, spool, post
         self._figures = figures
@@ -119,30 +122,39 @@ class ScannerPath:
         if self._spool.answered(object_id):
             self._forget(object_id, None)
             return
-        item = self._inbox.open(object_id)
+        try:
+            item = self._inbox.open(object_id)
+        except KeyError:
+            return
+        except Damaged:
+            # Its content is lost, but not the fact that it came: it is answered like any other.
+            self._publish(object_id, time.time_ns() // 1_000_000, None, [self._undecodable("unreadable", 0)])
+            self._forget(object_id, "damaged")
+            return
         content = hashlib.sha256(item.data).digest()
         try:
             with self._figures.timed("decode"):
                 decoded = self._decoder.decode(item.kind, item.data)
-            identity = take_identity(
-                RawFrame(_NO_PIXELS, STREAM, 0, 0, item.received_ms, decoded.acquisition, decoded.identity)
-            )
-            if identity and not self._handles.claim(identity.sop_uid, content, object_id):
-                log.info("an object that was answered before came again; nothing is sent twice")
-                self._figures.count("scanner_again")
-                self._forget(object_id, None)
-                return
-            outcomes = self._outcomes(decoded, item)
+            identity = take_identity(_as_raw(decoded, item))
         except Undecodable as error:
-            identity, decoded = None, None
-            self._figures.held_back(error.reason)
-            outcomes = [
-                Suppressed(frame=0, captured_ms=item.received_ms, stage="decode", reason=error.reason)
-            ]
-        self._publish(object_id, item, identity, outcomes)
-        held = next((o.reason for o in outcomes if isinstance(o, Suppressed) and o.reason in _QUARANTINED), None)
-        self._forget(object_id, held)
+            decoded, identity, reason = None, error.identity, error.reason
+        if identity and not self._handles.claim(identity.sop_uid, content, object_id):
+            log.info("an object that was answered before came again; nothing is sent twice")
+            self._figures.count("scanner_again")
+            self._forget(object_id, None)
+            return
+        if decoded is None:
+            outcomes: list[Outcome] = [self._undecodable(reason, item.received_ms)]
+        else:
+            outcomes = self._outcomes(decoded, item)
+        self._publish(object_id, item.received_ms, identity, outcomes)
+        held = (outcome.reason for outcome in outcomes if isinstance(outcome, Suppressed))
+        self._forget(object_id, next((reason for reason in held if reason in _QUARANTINED), None))
         self._figures.count("scanner_objects")
+
+    def _undecodable(self, reason: SuppressReason, received_ms: int) -> Suppressed:
+        self._figures.held_back(reason)
+        return Suppressed(frame=0, captured_ms=received_ms, stage="decode", reason=reason)
 
     def _outcomes(self, decoded: Decoded, item: Item) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -166,12 +178,13 @@ class ScannerPath:
         return self._gates.after(cleaned, group)
 
     def _publish(
-        self, object_id: bytes, item: Item, identity: Identity | None, outcomes: list[Outcome]
+        self, object_id: bytes, received_ms: int, identity: Identity | None, outcomes: list[Outcome]
     ) -> None:
         if identity:
             study, series = self._handles.study(identity.study_uid), self._handles.series(identity.series_uid)
             custodian = self._post.directory.custodian()
-            block = seal_identity(identity, custodian, study=study, object_=object_id)
+            context = IdentityContext(self._box.site, self._box.device, study, object_id)
+            block: bytes | None = seal_identity(identity, custodian, context)
             kid: bytes | None = custodian.kid
         else:
             # Nobody is named: the object is a study of its own under its own random handle.
@@ -186,7 +199,7 @@ class ScannerPath:
                 study=study,
                 series=series,
                 object=object_id,
-                received_ms=item.received_ms,
+                received_ms=received_ms,
                 outcomes=outcomes,
                 identity=block,
                 identity_kid=kid,
@@ -194,9 +207,14 @@ class ScannerPath:
 
         self._post.send(STREAM, build, source=object_id, priority=PRIORITY_SCANNER)
 
-    def _forget(self, object_id: bytes, quarantine: SuppressReason | None) -> None:
+    def _forget(self, object_id: bytes, quarantine: QuarantineReason | None) -> None:
         if quarantine is None:
             self._inbox.delete(object_id)
         else:
             self._inbox.quarantine(object_id, quarantine)
         self._spool.forget_source(object_id)
+
+
+def _as_raw(decoded: Decoded, item: Item) -> RawFrame:
+    """A frame without pixels, for the one room that may ask it who the patient is."""
+    return RawFrame(_NO_PIXELS, STREAM, 0, 0, item.received_ms, decoded.acquisition, decoded.identity)

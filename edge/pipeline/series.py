@@ -15,6 +15,7 @@ from edge.messages import Finding, Head, SeriesResult
 from edge.pipeline.post import PRIORITY_SCANNER, Post
 from edge.settings import Series
 from edge.store.partial import PartialSeries
+from edge.store.spool import Spool
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ STREAM = "series"
 class SeriesDesk:
     """Collects the findings of open series and sends one result when a series closes."""
 
-    def __init__(self, settings: Series, store: PartialSeries, post: Post) -> None:
-        self._settings, self._store, self._post = settings, store, post
+    def __init__(self, settings: Series, store: PartialSeries, spool: Spool, post: Post) -> None:
+        self._settings, self._store, self._spool, self._post = settings, store, spool, post
 
     def add(
         self, study: bytes, series: bytes, object_id: bytes, findings: list[Finding], held: int, now: float
@@ -54,4 +55,5 @@ class SeriesDesk:
         source = self._store.generation(series)
         self._post.send(STREAM, build, source=source, priority=PRIORITY_SCANNER)
         self._store.drop(series)
+        self._spool.forget_source(source)
         log.info("a series of %d objects was closed by %s", len(parts), closed_by)

@@ -86,6 +86,10 @@ class Stage(Generic[Item]):
         if self._dropped is not None:
             self._dropped(stale)
 
+    def waiting(self) -> int:
+        """How many items wait."""
+        return self._queue.qsize()
+
     def idle(self) -> bool:
         """Tell whether nothing waits and nothing is under way."""
         return self._queue.empty() and not self._busy

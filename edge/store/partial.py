@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 import threading
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from edge.store.database import open_database
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS series (
@@ -31,12 +32,7 @@ class PartialSeries:
     def __init__(self, path: Path, key: bytes) -> None:
         self._aead = AESGCM(key)
         self._lock = threading.Lock()
-        path.touch(mode=0o600)
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.execute("PRAGMA secure_delete=ON")
-        self._db.executescript(_SCHEMA)
+        self._db = open_database(path, _SCHEMA)
 
     def put(self, study: bytes, series: bytes, object_id: bytes, part: bytes, now: float) -> None:
         """Store one object's part; ``now`` is Unix time in seconds."""

@@ -117,7 +117,7 @@ def dicom(image: NDArray[np.uint8], kind: tuple[str, str, str], study: dict[str,
     return ds
 
 
-def _wheel_images() -> Iterator[tuple[NDArray[np.uint8], tuple[str, str, str]]]:
+def wheel_images() -> Iterator[tuple[NDArray[np.uint8], tuple[str, str, str]]]:
     from pydicom.data import get_testdata_file  # noqa: PLC0415 - only without real data
 
     for name, kind in (("MR_small.dcm", _KIND["MRI"]), ("CT_small.dcm", _KIND["CT"])):
@@ -128,7 +128,7 @@ def _wheel_images() -> Iterator[tuple[NDArray[np.uint8], tuple[str, str, str]]]:
         yield cv2.resize(gray, (384, 384), interpolation=cv2.INTER_CUBIC), kind
 
 
-def _real_images(data: Path, each: int) -> Iterator[tuple[NDArray[np.uint8], tuple[str, str, str]]]:
+def real_images(data: Path, each: int) -> Iterator[tuple[NDArray[np.uint8], tuple[str, str, str]]]:
     """The first ``each`` test images of each class, enlarged so that burned-in text is legible."""
     seen: dict[str, int] = {}
     with (data / "index.csv").open(newline="") as file:
@@ -153,7 +153,7 @@ def make_objects(out: Path, *, data: Path | None, seed: int = 2, each: int = 2, 
     """
     out.mkdir(parents=True, exist_ok=True)
     names, plan = Names(seed), Plan(real=data is not None)
-    images = list(_real_images(data, each) if data else _wheel_images())
+    images = list(real_images(data, each) if data else wheel_images())
     if data is None and count is None:
         count = 12
     images.sort(key=lambda pair: pair[1])  # a study is of one kind

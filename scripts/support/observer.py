@@ -1,0 +1,63 @@
+"""An independent look at the wire: mosquitto_sub with a certificate of its own and a right to read everything.
+
+No clinic has such a client. It stands for whoever owns the broker.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from support.site import Site, wait_for
+
+_ROW = "%t\t%l\t%x"
+
+
+@dataclass
+class Wire:
+    """What the broker's owner sees."""
+
+    messages: int
+    plaintext: set[str]
+    table: str
+
+
+def start_observer(site: Site) -> None:
+    """Give the observer a certificate and the right to read, and start it."""
+    folder = site.observer_files()
+    command = [
+        "mosquitto_sub", "-V", "mqttv5", "-h", "localhost", "-p", str(site.mqtt), "-i", "observer",
+        "--cafile", str(folder / "ca.pem"), "--cert", str(folder / "tls.pem"), "--key", str(folder / "tls.key"),
+        "-t", "#", "-q", "1", "-F", _ROW,
+    ]  # fmt: skip
+    site.start("observer", command)
+    wait_for("the observer", lambda: site.alive("observer"), 5)
+
+
+_WORDS = (b"label", b"probabilit", b"modality", b"mri_", b"xr_", b"glioma", b"pneumonia", b"suppressed", b"patient")
+"""Words of every finding; none may be legible on a sealed topic."""
+
+
+def summarize(site: Site) -> Wire:
+    """Read the observer's log: how many messages, of which sizes, and whether anything is legible."""
+    sizes: dict[str, Counter[int]] = {}
+    plaintext: set[str] = set()
+    messages = 0
+    sample = ""
+    for row in (site.logs / "observer.log").read_text(errors="replace").splitlines():
+        topic, _, rest = row.partition("\t")
+        length, _, payload = rest.partition("\t")
+        if not length.isdigit():
+            continue
+        messages += 1
+        kind = "/".join(topic.split("/")[4:6]) if "/cmd/" not in topic else "cmd"
+        sizes.setdefault(kind, Counter())[int(length)] += 1
+        if "/result/" in topic or "/event/" in topic:
+            body = bytes.fromhex(payload)
+            plaintext |= {word.decode() for word in _WORDS if word in body}
+            sample = sample or f"{topic}\n     {payload[:96]}..."
+    rows = [
+        f"   {kind:<24} {sum(count.values()):>4} messages of {min(count):>6} to {max(count):>6} bytes"
+        for kind, count in sorted(sizes.items())
+    ]
+    return Wire(messages, plaintext, "\n".join([*rows, f"   one of them: {sample}"]))

@@ -1,0 +1,113 @@
+"""The box's daemon with a tap on its clean frames, for the demo and the tests; the product has none.
+
+    python -m support.tapped --settings FILE --tap FOLDER [--control]
+
+``--control`` passes anonymization through: each raw frame becomes a "clean" one as it is, and what its
+header says about the patient travels on in the receipt. It is the control of the search for leaks: what it
+does not find there, it could not have found in the real run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.anonymize.gate import Held
+from edge.daemon import Daemon, serve
+from edge.imaging import frames
+from edge.imaging.frames import CleanFrame, RawFrame
+from edge.messages import Receipt
+from edge.pipeline.gates import Gates
+from edge.settings import Settings, Source
+
+
+class Tap:
+    """Writes each clean frame as it is: gray pixels, uint8, one .npy file a frame."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._lock, self._count = folder, threading.Lock(), 0
+
+    def __call__(self, clean: CleanFrame) -> None:
+        gray = clean.pixels if clean.pixels.ndim == 2 else cv2.cvtColor(clean.pixels, cv2.COLOR_RGB2GRAY)
+        with self._lock:
+            self._count += 1
+            number = self._count
+        np.save(self._folder / f"{clean.source}-{number:06d}.npy", gray)
+
+
+def _pass_through(raw: RawFrame) -> CleanFrame:
+    said = "" if raw.identity is None else f"{raw.identity.patient_id} {' '.join(raw.identity.names)}"
+    pixels = raw.pixels.copy()
+    if raw.release is not None:
+        raw.release()
+    return CleanFrame(
+        pixels=pixels,
+        source=raw.source,
+        index=raw.index,
+        captured_ns=raw.captured_ns,
+        captured_ms=raw.captured_ms,
+        acquisition=raw.acquisition,
+        receipt=Receipt(policy=f"control {said}", detectors=[], kept_share=1, masked_share=0),
+        _key=frames._GATE_KEY,  # noqa: SLF001 - the control breaks the wall on purpose
+    )
+
+
+class _OpenGates(Gates):
+    """Lets every frame on, as the first set of classes."""
+
+    def before(self, raw: RawFrame, *, camera: bool) -> str:
+        del camera
+        return self.group_of(raw.acquisition) or next(iter(self._uses)).group
+
+
+class _OpenScanner:
+    def clean(self, raw: RawFrame) -> CleanFrame | Held:
+        return _pass_through(raw)
+
+
+class _OpenCamera:
+    def push(self, raw: RawFrame) -> list[CleanFrame | Held]:
+        return [_pass_through(raw)]
+
+    def flush(self) -> list[CleanFrame | Held]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+class Control(Daemon):
+    """The box with anonymization passed through."""
+
+    gates = _OpenGates
+
+    def scanner_anonymizer(self) -> _OpenScanner:
+        return _OpenScanner()
+
+    def camera_anonymizer(self, source: Source) -> _OpenCamera:
+        del source
+        return _OpenCamera()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--settings", type=Path, required=True)
+    parser.add_argument("--tap", type=Path, required=True)
+    parser.add_argument("--control", action="store_true")
+    args = parser.parse_args()
+    tap = Tap(args.tap)
+
+    def make(settings: Settings) -> Daemon:
+        return (Control if args.control else Daemon)(settings, on_clean=tap)
+
+    return serve(args.settings, make)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

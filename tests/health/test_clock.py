@@ -1,0 +1,46 @@
+"""Which clock readings are trusted (threat model, T17)."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.health.clock import BUILT, StoredTime, judge, latest
+
+BUILD = BUILT.timestamp()
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("now", "stored", "synchronized", "verdict"),
+    [
+        (0, None, True, "untrusted"),  # 1970, whatever a time server says
+        (BUILD - 1, None, True, "untrusted"),
+        (BUILD + 5, None, False, "untrusted"),  # nobody vouches for it
+        (BUILD + 5, None, True, "trusted"),
+        (BUILD + 5 * DAY, BUILD + 4.5 * DAY, False, "trusted"),  # it went on from where it was
+        (BUILD + 5 * DAY, BUILD + 3 * DAY, False, "untrusted"),  # a step of two days
+        (BUILD + 5 * DAY, BUILD + 3 * DAY, True, "trusted"),
+        (BUILD + 5 * DAY, BUILD + 6 * DAY, True, "untrusted"),  # it ran backwards
+    ],
+)
+def test_the_rule(now, stored, synchronized, verdict):
+    assert judge(now, stored, synchronized=synchronized) == verdict
+
+
+def test_certificates_are_judged_at_the_latest_time_known():
+    assert latest(0, None) == BUILD
+    assert latest(BUILD + 10, BUILD + 20) == BUILD + 20
+    assert latest(BUILD + 30, BUILD + 20) == BUILD + 30
+
+
+def test_the_stored_time_only_rises(tmp_path):
+    stored = StoredTime(tmp_path / "clock")
+    assert stored.read() is None
+    stored.write(BUILD + 100)
+    stored.write(BUILD + 50)
+    assert StoredTime(tmp_path / "clock").read() == BUILD + 100
+
+
+def test_a_damaged_file_is_no_time(tmp_path):
+    (tmp_path / "clock").write_text("yesterday")
+    assert StoredTime(tmp_path / "clock").read() is None
