@@ -1,0 +1,45 @@
+"""CleanFrame in, Finding out: the room's one way in from the data path."""
+
+from __future__ import annotations
+
+from edge.classify.classifier import Classifier
+from edge.classify.decide import decide
+from edge.imaging.bundle import Bundle
+from edge.imaging.frames import CleanFrame
+from edge.imaging.preprocess import to_network_input
+from edge.messages import Finding
+
+
+class FindingMaker:
+    """Classifies clean frames with a loaded network under the rules of its bundle."""
+
+    def __init__(self, bundle: Bundle, classifier: Classifier) -> None:
+        self._bundle, self._classifier = bundle, classifier
+
+    def classify(self, frame: CleanFrame, group: str) -> Finding:
+        """Classify one clean frame among the classes of ``group``.
+
+        Raises:
+            TypeError: the frame did not pass the anonymization gate.
+            ValueError: the bundle has no such group, or the network yielded no numbers.
+            RuntimeError: the engine failed.
+        """
+        if not isinstance(frame, CleanFrame):
+            raise TypeError("only a CleanFrame is classified; pass frames through the gate of edge.anonymize")
+        raw = self._classifier.run(to_network_input(frame.pixels))
+        decision = decide(raw.logits[0], raw.cam[0], group, self._bundle)
+        return Finding(
+            frame=frame.index,
+            captured_ms=frame.captured_ms,
+            modality=frame.acquisition.modality,
+            body_part=frame.acquisition.body_part,
+            probabilities=decision.probabilities,
+            label=decision.label,
+            abstained=decision.abstained,
+            cam=decision.cam,
+            cam_shape=decision.cam_shape,
+            model=self._classifier.model,
+            bundle=self._bundle.digest,
+            engine=self._classifier.engine,
+            receipt=frame.receipt,
+        )
