@@ -122,7 +122,7 @@ def init_box(settings: Settings) -> EnrolmentRequest:
         KeyFileError: a key file exists and cannot be read.
         OSError: a directory cannot be written.
     """
-    from edge.store.inbox import make_disk_key  # noqa: PLC0415 - a box without scanner needs no inbox
+    from edge.store.inbox_crypto import make_disk_key  # noqa: PLC0415 - a box without scanner needs no inbox
 
     for folder in (settings.box.keys, settings.box.state, settings.broker.key.parent):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

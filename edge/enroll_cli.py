@@ -21,7 +21,9 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "with --accept, check and install the package file that the clinic gave back.",
     )
     parser.add_argument("--settings", type=Path, default=DEFAULT_PATH, help="settings file")
-    parser.add_argument("--out", type=Path, default=Path("box.request"), help="request file to write")
+    parser.add_argument(
+        "--request", type=Path, default=Path("box.request"), metavar="FILE", help="request file to write"
+    )
     parser.add_argument("--accept", type=Path, metavar="FILE", help="install the clinic's package FILE")
     parser.set_defaults(run=_run)
 
@@ -42,8 +44,8 @@ def _run(args: argparse.Namespace) -> int:
                 _say(f"note: {note}")
         else:
             request = init_box(settings)
-            args.out.write_bytes(write_request(request))
-            _say(f"request written to {args.out}; take it to the clinic: edge clinic add-box")
+            args.request.write_bytes(write_request(request))
+            _say(f"request written to {args.request}; take it to the clinic: edge clinic add-box")
             _say(f"box {request.device} {request.fingerprint}: compare it with what the clinic shows")
     except (EnrolError, KeyFileError, SettingsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a command's output
