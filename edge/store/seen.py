@@ -43,7 +43,11 @@ class Handles:
     """
 
     def __init__(
-        self, path: Path, key: bytes, max_age: float, clock: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        key: bytes,
+        max_age: float = 30 * 86_400,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError("expected a key of 32 bytes")
