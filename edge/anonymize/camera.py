@@ -286,7 +286,7 @@ def _look(name: str, sha256: bytes, glimpses: list[Glimpse], waiting: _Waiting, 
 
 def _grow(box: Box) -> Box:
     side = min(box.width, box.height)
-    return box.padded(max(4.0, side), max(4.0, 0.5 * side))
+    return box.padded(max(6.0, 0.5 * side), max(6.0, 0.35 * side))
 
 
 def _give_back(raw: RawFrame) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
-from edge.anonymize.geometry import Box, fill, paint
+from edge.anonymize.geometry import Box, fill, fill_flat, paint
 from edge.anonymize.models import DetectorUnavailable
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
@@ -85,7 +85,7 @@ def mask_text(pixels: Pixels, detectors: Detectors) -> TextMask:
             break
         touched = [grow_text(box) for box in found]
         paint(result.mask, touched)
-        fill(pixels, result.mask)
+        fill_flat(pixels, result.mask)
         result.texts += len(found)
     else:
         result.left = len(detectors.text.find(pixels, touched))

@@ -22,7 +22,7 @@ TILE = 640
 """Longest side of one pass, in pixels: cost and memory are bounded whatever the image."""
 _OVERLAP = 96
 _MULTIPLE = 32
-_LARGEST_LINE = 0.25
+_LARGEST_LINE = 0.2
 """A line of text is no thicker than this share of the image's shorter side.
 
 What is thicker is anatomy (a vertebra, a liver): the network takes such blobs for one huge letter.
@@ -155,7 +155,9 @@ class TextDetector:
         scale = min(1.0, side / max(rows, columns))
         size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
         sized = _resize(image, size, cv2.INTER_AREA) if scale < 1 else image
-        return [box.scaled(columns / size[0], rows / size[1]) for box in self._look(sized)]
+        found = [box.scaled(columns / size[0], rows / size[1]) for box in self._look(sized)]
+        thickest = _LARGEST_LINE * min(rows, columns)
+        return [box for box in found if min(box.width, box.height) <= max(thickest, 24)]
 
     def _look(self, tile: Pixels) -> list[Box]:
         rows, columns = tile.shape[:2]
