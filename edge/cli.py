@@ -38,9 +38,9 @@ def _add_run(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from edge.daemon import main as daemon
+    from edge.daemon import serve
 
-    return daemon(args.settings)
+    return serve(args.settings)
 
 
 def _add_settings(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -50,6 +50,11 @@ class Figures:
         finally:
             self.took(stage, time.monotonic() - start)
 
+    def forget_times(self) -> None:
+        """Start the samples anew, so that a warm-up does not count; counters go on."""
+        with self._lock:
+            self._times.clear()
+
     def counts(self) -> dict[str, int]:
         """All counters so far."""
         with self._lock:

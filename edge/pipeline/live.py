@@ -95,7 +95,7 @@ class LivePath:
         self._smoothed = SmoothedLabel()
         self._group: str | None = None
         self._last_frame_ns: int | None = None
-        self._anonymize: Stage[RawFrame] = Stage(
+        self._anonymize: Stage[RawFrame | None] = Stage(
             f"anonymize:{name}",
             self._take,
             size=4,
@@ -129,9 +129,8 @@ class LivePath:
         return self._anonymize.idle() and self._classify.idle()
 
     def finish(self) -> None:
-        """The source ended: bring out the frames that still wait in the delay line."""
-        for result in self._anonymizer.flush():
-            self._emit(result)
+        """The source ended: bring out the frames that still wait in the delay line. Returns at once."""
+        self._anonymize.put(None)
 
     def stop(self, timeout: float) -> None:
         """End both threads and the detector."""
@@ -139,7 +138,11 @@ class LivePath:
         self._anonymizer.close()
         self._classify.stop(timeout)
 
-    def _take(self, raw: RawFrame) -> None:
+    def _take(self, raw: RawFrame | None) -> None:
+        if raw is None:
+            for result in self._anonymizer.flush():
+                self._emit(result)
+            return
         self._last_frame_ns = time.monotonic_ns()
         self._figures.took("queue", (self._last_frame_ns - raw.captured_ns) / 1e9)
         verdict = self._gates.before(raw, camera=True)
@@ -161,7 +164,7 @@ class LivePath:
             self._figures.took("anonymized_after", (time.monotonic_ns() - result.captured_ns) / 1e9)
             self._classify.put((result, self._group))
 
-    def _take_failed(self, raw: RawFrame, error: Exception) -> None:
+    def _take_failed(self, raw: RawFrame | None, error: Exception) -> None:
         # Fail closed: a frame whose anonymization broke is gone, and the clinic learns that.
         log.error("a frame of %s was held back, its anonymization failed: %s", self.name, type(error).__name__)
         self._figures.held_back("detector_failed")
@@ -200,7 +203,7 @@ class LivePath:
         with self._lock:
             self._batch.suppressed[reason] += 1
 
-    def _drop(self, raw: RawFrame) -> None:
+    def _drop(self, raw: RawFrame | None) -> None:
         _give_back(raw)
         self._count_drop()
 
@@ -237,6 +240,6 @@ class LivePath:
             self._published(self.name, seq, batch.captured_ns)
 
 
-def _give_back(raw: RawFrame) -> None:
-    if raw.release is not None:
+def _give_back(raw: RawFrame | None) -> None:
+    if raw is not None and raw.release is not None:
         raw.release()

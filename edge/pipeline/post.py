@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from edge.messages import Head, Message
+from edge.messages import Gap, Head, Message
 from edge.pipeline.figures import Figures
 from edge.settings import Box
+from edge.store.gaps import PendingGap
 from edge.store.spool import Spool
 from edge.wire import codec, envelope
 from edge.wire.keys import Recipient, SigningKey
@@ -72,19 +73,37 @@ class Post:
         topic = self._topics.event(event) if event else self._topics.result(stream)
 
         def seal(seq: int) -> bytes:
-            head = Head(
-                site=box.site,
-                device=box.device,
-                stream=stream,
-                epoch=self._spool.epoch,
-                seq=seq,
-                made_ms=time.time_ns() // 1_000_000,
-                clock=self._clock(),
-            )
-            return envelope.seal(codec.encode(build(head)), topic, self._signer, recipients)
+            body = build(self._head(stream, seq))
+            return envelope.seal(codec.encode(body), topic, self._signer, recipients)
 
         start = time.thread_time()
         with self._figures.timed("seal"):
             seq = self._spool.append(stream, topic, seal, source=source, priority=priority)
         self._figures.took("seal_cpu", time.thread_time() - start)
         return seq
+
+    def _head(self, stream: str, seq: int) -> Head:
+        return Head(
+            site=self._box.site,
+            device=self._box.device,
+            stream=stream,
+            epoch=self._spool.epoch,
+            seq=seq,
+            made_ms=time.time_ns() // 1_000_000,
+            clock=self._clock(),
+        )
+
+    def report_gaps(self) -> None:
+        """Tell the clinic what the spool had to give up; what cannot be told now is told later."""
+        for gap in self._spool.pending_gaps():
+            try:
+                recipients = self.directory.receivers()
+            except NoRecipientError:
+                return
+            topic = self._topics.result(gap.stream)
+
+            def seal(seq: int, gap: PendingGap = gap, topic: str = topic) -> bytes:
+                body = Gap(head=self._head(gap.stream, seq), first=gap.first, last=gap.last, why=gap.why)
+                return envelope.seal(codec.encode(body), topic, self._signer, recipients)
+
+            self._spool.report_gap(gap, topic, seal, priority=PRIORITY_SCANNER)

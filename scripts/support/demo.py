@@ -20,7 +20,7 @@ import numpy as np
 import pydicom
 
 from support import inputs, leaks, scene
-from support.observer import start_observer, summarize
+from support.observer import make_observer, start_observer, summarize
 from support.site import ROOT, Site, StepError, wait_for
 
 _OCR_VIDEO = 12
@@ -44,7 +44,7 @@ class Inputs:
     frames: int
 
 
-def _video_source(path: Path, kind: tuple[str, str, str]) -> str:
+def video_source(path: Path, kind: tuple[str, str, str]) -> str:
     left, top, right, bottom = scene.MONITOR
     margin = 0.02
     keep = [left - margin, top - margin, right + margin, bottom + margin]
@@ -105,10 +105,11 @@ def _run_box(
 ) -> tuple[Site, Path, dict[str, Any]]:
     """One whole life of a clinic with a box; returns the site (stopped), the opened results and the figures."""
     place = folder / "video.avi"
-    site = Site(folder, source=_video_source(place, made.image_kind))
+    site = Site(folder, source=video_source(place, made.image_kind))
     opened = site.folder / "opened.jsonl"
     try:
         site.enrol()
+        make_observer(site)  # before the broker reads its ACL
         site.start_broker()
         start_observer(site)
         site.start_receiver(opened, table=table)

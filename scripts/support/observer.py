@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
 
+from edge.clinic import keyring, pki
 from support.site import Site, wait_for
 
 _ROW = "%t\t%l\t%x"
@@ -23,8 +26,8 @@ class Wire:
 
 
 def start_observer(site: Site) -> None:
-    """Give the observer a certificate and the right to read, and start it."""
-    folder = site.observer_files()
+    """Start it."""
+    folder = site.folder / "observer"
     command = [
         "mosquitto_sub", "-V", "mqttv5", "-h", "localhost", "-p", str(site.mqtt), "-i", "observer",
         "--cafile", str(folder / "ca.pem"), "--cert", str(folder / "tls.pem"), "--key", str(folder / "tls.key"),
@@ -32,6 +35,20 @@ def start_observer(site: Site) -> None:
     ]  # fmt: skip
     site.start("observer", command)
     wait_for("the observer", lambda: site.alive("observer"), 5)
+
+
+def make_observer(site: Site) -> None:
+    """Give the observer a certificate and the right to read; before the broker starts."""
+    folder = site.folder / "observer"
+    folder.mkdir()
+    root = keyring.open_root(site.clinic, None)
+    key = pki.make_key()
+    certificate = pki.issue_client(root.authority, key.public_key(), "observer", datetime.now(timezone.utc))
+    (folder / "tls.key").write_bytes(pki.key_pem(key))
+    (folder / "tls.pem").write_bytes(pki.certificate_pem(certificate))
+    (folder / "ca.pem").write_bytes(pki.certificate_pem(root.authority.certificate))
+    with (site.clinic / "broker" / "acl").open("a", encoding="utf-8") as acl:
+        acl.write("\nuser observer\ntopic read #\n")
 
 
 _WORDS = (b"label", b"probabilit", b"modality", b"mri_", b"xr_", b"glioma", b"pneumonia", b"suppressed", b"patient")

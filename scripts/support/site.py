@@ -120,13 +120,12 @@ close_after = "4 s"
 
     def enrol(self) -> None:
         """Make the clinic's keys by role, the box's keys on the box, and bring the two together."""
+        request, package = self.folder / "box.request", self.folder / "box.package"
+        settings = ("--settings", str(self.settings))
         self.edge("clinic", "init", str(self.clinic), "--site", "demo-clinic", "--port", str(self.mqtt))
-        self.edge("init-box", "--settings", str(self.settings), "--request", str(self.folder / "request.json"))
-        self.edge(
-            "clinic", "add-box", str(self.clinic), self.device, str(self.folder / "request.json"),
-            "--out", str(self.folder / "package.json"),
-        )  # fmt: skip
-        self.edge("init-box", "--settings", str(self.settings), "--accept", str(self.folder / "package.json"))
+        self.edge("init-box", *settings, "--request", str(request))
+        self.edge("clinic", "add-box", str(self.clinic), self.device, str(request), "--out", str(package))
+        self.edge("init-box", *settings, "--accept", str(package))
 
     # --- processes ------------------------------------------------------------------------------
 
@@ -213,7 +212,8 @@ close_after = "4 s"
     def start_receiver(self, out: Path, *, table: bool) -> None:
         """Start the clinic's receiver; findings go to ``out`` as JSON lines, and to the terminal as a table."""
         command = [sys.executable, "-m", "edge.cli", "clinic", "receive", str(self.clinic), "--json-file", str(out)]
-        self.start("receiver", command + (["--table"] if table else ["--quiet"]), attached=table)
+        terminal = table and sys.stdout.isatty()
+        self.start("receiver", command + (["--table"] if terminal else ["--quiet"]), attached=terminal)
 
     def store(self, files: Sequence[Path], *options: str, retries: int = 0) -> int:
         """Send DICOM files with dcmtk's storescu, in one association; return its exit code."""

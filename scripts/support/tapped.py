@@ -10,6 +10,7 @@ does not find there, it could not have found in the real run.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import threading
 from pathlib import Path
@@ -18,7 +19,8 @@ import cv2
 import numpy as np
 
 from edge.anonymize.gate import Held
-from edge.daemon import Daemon, serve
+from edge.assembly import Box
+from edge.daemon import serve
 from edge.imaging import frames
 from edge.imaging.frames import CleanFrame, RawFrame
 from edge.messages import Receipt
@@ -82,15 +84,15 @@ class _OpenCamera:
         pass
 
 
-class Control(Daemon):
+class Control(Box):
     """The box with anonymization passed through."""
 
     gates = _OpenGates
 
-    def scanner_anonymizer(self) -> _OpenScanner:
+    def scanner_gate(self) -> _OpenScanner:
         return _OpenScanner()
 
-    def camera_anonymizer(self, source: Source) -> _OpenCamera:
+    def camera_gate(self, source: Source) -> _OpenCamera:
         del source
         return _OpenCamera()
 
@@ -103,10 +105,17 @@ def main() -> int:
     args = parser.parse_args()
     tap = Tap(args.tap)
 
-    def make(settings: Settings) -> Daemon:
-        return (Control if args.control else Daemon)(settings, on_clean=tap)
+    boxes: list[Box] = []
 
-    return serve(args.settings, make)
+    def make(settings: Settings) -> Box:
+        boxes.append((Control if args.control else Box)(settings, on_clean=tap))
+        return boxes[0]
+
+    code = serve(args.settings, make)
+    for box in boxes:
+        figures = {"milliseconds": box.figures.milliseconds(), "counts": box.figures.counts()}
+        (args.tap / "figures.json").write_text(json.dumps(figures))
+    return code
 
 
 if __name__ == "__main__":

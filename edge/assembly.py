@@ -1,0 +1,152 @@
+"""One box, put together from its settings: every part that it needs, checked before it is used."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+from edge.anonymize.camera import CameraAnonymizer
+from edge.anonymize.detectors import Detectors, load_detectors
+from edge.anonymize.scanner import ScannerAnonymizer
+from edge.classify.classifier import Classifier, ModelError, load_classifier
+from edge.classify.finding import FindingMaker
+from edge.enroll import SIGNING_KEY
+from edge.health.clock import StoredTime
+from edge.imaging.bundle import Bundle, BundleError
+from edge.imaging.frames import CleanFrame
+from edge.pipeline.directory import ManifestDirectory, unix_ms
+from edge.pipeline.figures import Figures
+from edge.pipeline.gates import Gates
+from edge.pipeline.live import CameraAnonymizer as CameraGate
+from edge.pipeline.post import Post
+from edge.pipeline.scanner import ScannerAnonymizer as ScannerGate
+from edge.pipeline.series import SeriesDesk
+from edge.settings import Settings, SettingsError, Source
+from edge.store.inbox import InboxReader
+from edge.store.inbox_crypto import load_private
+from edge.store.partial import PartialSeries
+from edge.store.seen import Handles
+from edge.store.spool import Spool
+from edge.wire.keys import KeyFileError, SigningKey, VerifyKey
+
+_REMEMBER_OBJECTS = 30 * 86_400.0
+"""Seconds of running time for which a study keeps its handle and a re-sent object is recognized."""
+
+
+class NotReadyError(Exception):
+    """A part of the box is not there; the message says which, and what to do."""
+
+
+class Box:
+    """The parts of one box.
+
+    The factories (`gates`, `scanner_gate`, `camera_gate`) are where a test puts a part of its own;
+    ``on_clean`` sees each frame that passed the gate.
+
+    Raises:
+        SettingsError: a key is missing or of the wrong kind.
+        NotReadyError: the model is missing, altered, or does not reproduce its golden outputs.
+    """
+
+    gates: type[Gates] = Gates
+
+    def __init__(self, settings: Settings, on_clean: Callable[[CleanFrame], None] | None = None) -> None:
+        self.settings = settings
+        self.figures = Figures()
+        state = settings.box.state
+        self.clock = StoredTime(state / "clock")
+        self.signer, root = _keys(settings)
+        self.directory = ManifestDirectory(
+            settings.clinic.manifest, root, settings.box.site, state / "manifest.version", self.trusted_ms
+        )
+        self._take_time_from_manifest()
+        self.bundle, self.model = _model(settings)
+        self.detectors: Detectors = load_detectors(settings.anonymize)
+        self.spool = Spool(
+            state / "spool.db",
+            settings.spool.max_bytes,
+            settings.spool.max_age,
+            resend_after=settings.broker.resend_after,
+        )
+        self.handles = Handles(state / "handles.db", _local_key(settings, "handles.key"), _REMEMBER_OBJECTS)
+        self.inbox = InboxReader(
+            state / "inbox",
+            load_private(state / "keys" / "disk.key"),
+            quarantine_max_bytes=settings.inbox.quarantine_max_bytes,
+        )
+        self.post = Post(settings.box, self.signer, self.directory, self.spool, self.clock.trust, self.figures)
+        self.rules = self.gates(
+            settings.quality,
+            self.bundle.intended_use,
+            FindingMaker(self.bundle, self.model),
+            self.figures,
+            on_clean,
+        )
+        partial = PartialSeries(state / "series.db", _local_key(settings, "series.key"))
+        self.series = SeriesDesk(settings.series, partial, self.spool, self.post)
+
+    def trusted_ms(self) -> int | None:
+        """Unix milliseconds, or None while the clock is not trusted."""
+        return unix_ms() if self.clock.trust() == "trusted" else None
+
+    def _take_time_from_manifest(self) -> None:
+        """The root's signature vouches that the manifest's date is past: no real time is before it."""
+        manifest = self.directory.current()
+        if manifest is not None:
+            self.clock.write(manifest.issued_ms / 1000)
+
+    def scanner_gate(self) -> ScannerGate:
+        """The anonymization gate for scanner frames."""
+        return ScannerAnonymizer(self.settings.anonymize, self.detectors)
+
+    def camera_gate(self, source: Source) -> CameraGate:
+        """The anonymization gate for one camera or video."""
+        return CameraAnonymizer(
+            source, self.settings.anonymize, self.detectors, realtime=is_realtime(source), clock=time.monotonic_ns
+        )
+
+    def close(self) -> None:
+        """Close the model and the files, once nothing uses them any more."""
+        self.model.close()
+        self.spool.close()
+        self.handles.close()
+
+
+def is_realtime(source: Source) -> bool:
+    """Whether the newest frame wins; a video without a pace waits instead, and nothing is dropped."""
+    return source.kind == "camera" or source.pace == "real"
+
+
+def _keys(settings: Settings) -> tuple[SigningKey, VerifyKey]:
+    try:
+        return SigningKey.load(settings.box.keys / SIGNING_KEY), VerifyKey.load(settings.clinic.root_key)
+    except KeyFileError as error:
+        raise SettingsError(f"{error}; make the box's keys and join a clinic with: edge init-box") from error
+
+
+def _local_key(settings: Settings, name: str) -> bytes:
+    """A key that never leaves this box, made at its first use: 32 random bytes, owner-only."""
+    path: Path = settings.box.keys / name
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        key = path.read_bytes()
+        if len(key) != 32:
+            raise SettingsError(f"{path}: expected 32 bytes; the file is damaged") from None
+        return key
+    with os.fdopen(handle, "wb") as file:
+        file.write(os.urandom(32))
+        file.flush()
+        os.fsync(file.fileno())
+    return path.read_bytes()
+
+
+def _model(settings: Settings) -> tuple[Bundle, Classifier]:
+    try:
+        bundle = Bundle.load(settings.model.bundle, settings.model.trusted_root, datetime.now(timezone.utc))
+        return bundle, load_classifier(settings.model, bundle)
+    except (BundleError, ModelError) as error:
+        raise NotReadyError(str(error)) from error

@@ -1,0 +1,83 @@
+"""scripts/bench: the data path at two sizes, each from one run of ``edge bench``; writes the README's table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from support import inputs, scene
+from support.demo import video_source
+from support.site import ROOT, Site
+
+_SIZES = ((640, 480), (1280, 720))
+_BEGIN, _END = "<!-- bench: begin -->", "<!-- bench: end -->"
+
+
+def _measure(folder: Path, size: tuple[int, int], seconds: int, data: Path | None) -> dict[str, Any]:
+    images = inputs.real_images(data, 1) if data else inputs.wheel_images()
+    image, kind = next((image, kind) for image, kind in images if kind[0] == ("CR" if data else "MR"))
+    folder.mkdir(parents=True, exist_ok=True)
+    video = folder / f"{size[0]}x{size[1]}.avi"
+    scene.write(video, image, name="NOBODY", seconds=10, width=size[0], height=size[1])
+    with Site.running(folder / "site", source=video_source(video, kind)) as site:
+        site.enrol()
+        site.start_broker()
+        site.start_receiver(site.folder / "opened.jsonl", table=False)
+        command = [sys.executable, "-m", "edge.cli", "bench", "--settings", str(site.settings)]
+        command += ["--source", str(video), "--seconds", str(seconds), "--json"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"edge bench failed:\n{done.stderr}")
+        report: dict[str, Any] = json.loads(done.stdout)
+    report["size"] = f"{size[0]}x{size[1]}"
+    return report
+
+
+def table(reports: list[dict[str, Any]]) -> str:
+    """The figures as a Markdown table."""
+    rows = [
+        "| source | frames/s | frame to broker p50 / p99 (delay and 1 s envelope included) | masked | held back "
+        "| dropped | CPU a frame | sealing | peak memory |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for r in reports:
+        latency, memory = r["latency_ms"], r["peak_memory_mib"]
+        rows.append(
+            f"| {r['size']} at 30 | {r['frames_per_second']} | {latency['p50']:.0f} / {latency['p99']:.0f} ms "
+            f"| {r['masked_share']:.1%} | {sum(r['suppressed'].values())} | {r['dropped']} "
+            f"| {r['cpu_ms_per_frame']:.1f} ms | {r['seal_share_of_cpu']:.1%} of CPU "
+            f"| {memory['daemon']:.0f} + {memory['capture']:.0f} MiB |"
+        )
+    return "\n".join(rows)
+
+
+def main() -> int:
+    """Measure both sizes, print the table, and write it into the README."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=20, help="seconds measured at each size")
+    parser.add_argument("--json", type=Path, help="write all figures here")
+    args = parser.parse_args()
+    place = Path(os.environ.get("EDGE_DATA", ROOT.parent / "shared" / "data"))
+    data = place if (place / "index.csv").is_file() else None
+    reports = [_measure(ROOT / ".demo" / "bench", size, args.seconds, data) for size in _SIZES]
+    written = table(reports)
+    print(written)
+    if args.json:
+        args.json.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    note = f"Measured with `scripts/bench` on {reports[0]['cores']} cores ({platform.machine()}), {args.seconds} s each."
+    block = f"{_BEGIN}\n{written}\n\n{note}\n{_END}"
+    readme.write_text(re.sub(f"{_BEGIN}.*?{_END}", lambda _: block, text, flags=re.DOTALL), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
