@@ -139,6 +139,9 @@ class Decode(Section):
     workers: Whole = Field(1, ge=1, le=16, description="Decoder processes.")
     max_pixels: Whole = Field(67_108_864, ge=1, description="Largest image, in pixels a frame.")
     max_frames: Whole = Field(2000, ge=1, description="Most frames of one object.")
+    max_bytes: Bytes = Field(
+        written("1 GiB"), description="Most display bytes of one object, all its frames together."
+    )
     timeout: Seconds = Field(
         written("60 s"), description="A decoder that takes longer is killed and the object quarantined."
     )
