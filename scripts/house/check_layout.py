@@ -4,7 +4,7 @@ Usage: check_layout.py [ROOT]
 
 - Top-level entries are those of the design and nothing else.
 - A file of more than 1 MB is on the list below.
-- Pictures and medical images are not tracked, but for the drawings in docs/: a picture could show a patient.
+- Pictures and medical images are not tracked, but for docs/ and the list below: they could show a patient.
 - No file names a package index or a path of somebody's machine: both belong to the user's configuration.
 """
 
@@ -39,6 +39,8 @@ PICTURES = {
     ".mkv",
     ".nii",
 }
+# An official NASA portrait in the public domain; the face that the detectors' self-test looks for.
+PICTURES_ALLOWED = {"edge/anonymize/data/known-face.png"}
 
 # Each pattern is written so that it does not match itself.
 FORBIDDEN = {
@@ -64,7 +66,7 @@ def complaints(root: Path, tracked: Iterable[str]) -> Iterator[str]:
             continue  # removed from the working tree, not yet from the index
         if file.stat().st_size > LARGE_BYTES and not LARGE_ALLOWED.fullmatch(path):
             yield f"{path}: larger than 1 MB and not on the list in {Path(__file__).name}"
-        if file.suffix.lower() in PICTURES and not path.startswith("docs/"):
+        if file.suffix.lower() in PICTURES and not path.startswith("docs/") and path not in PICTURES_ALLOWED:
             yield f"{path}: a picture or recording; tests draw their own"
         yield from _said(path, file.read_bytes())
 
