@@ -1,0 +1,149 @@
+"""Scanner frames: what is kept, what goes, and what never leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.anonymize.detectors import Detectors, load_detectors
+from edge.anonymize.gate import Held
+from edge.anonymize.models import DetectorUnavailable
+from edge.anonymize.scanner import ScannerAnonymizer, kept_regions
+from edge.imaging import dicom
+from edge.imaging.frames import Acquisition, CleanFrame, RawFrame, Region
+from edge.settings import Anonymize
+from tests.anonymize.scenes import radiograph
+
+CR = Acquisition(modality="CR", body_part="CHEST")
+
+
+def raw(pixels, acquisition=CR, release=None) -> RawFrame:
+    return RawFrame(pixels, "scanner", 0, 0, 0, acquisition, release=release)
+
+
+@pytest.fixture
+def scanner(detectors) -> ScannerAnonymizer:
+    return ScannerAnonymizer(Anonymize(), detectors)
+
+
+def test_burned_in_name_goes_and_the_image_stays(scanner, ocr):
+    pixels = radiograph()
+    assert "DOE" in ocr(pixels)  # the control: there was something to find
+    frame = scanner.clean(raw(pixels))
+    assert isinstance(frame, CleanFrame)
+    assert "DOE" not in ocr(frame.pixels)
+    assert "1961" not in ocr(frame.pixels)
+    assert frame.receipt.texts >= 1
+    assert frame.receipt.kept_share == 1.0
+    assert 0 < frame.receipt.masked_share < 0.2
+    assert np.array_equal(frame.pixels[120:], pixels[120:])
+
+
+def test_a_frame_without_text_is_untouched_and_its_buffer_given_back(scanner):
+    pixels = radiograph(None)
+    given = []
+    frame = scanner.clean(raw(pixels, release=lambda: given.append(True)))
+    assert isinstance(frame, CleanFrame)
+    assert np.array_equal(frame.pixels, pixels)
+    assert given == [True]
+    assert not np.shares_memory(frame.pixels, pixels)
+
+
+def test_outside_the_ultrasound_regions_everything_is_filled(scanner):
+    pixels = radiograph("DOE^JANE")
+    frame = scanner.clean(raw(pixels, Acquisition(modality="US", regions=(Region(60, 100, 460, 380),))))
+    assert isinstance(frame, CleanFrame)
+    outside = np.ones(pixels.shape, bool)
+    outside[100:380, 60:460] = False
+    assert not frame.pixels[outside].any()
+    assert frame.pixels[200, 260] == pixels[200, 260]
+
+
+@pytest.mark.parametrize(
+    "acquisition",
+    [
+        Acquisition(modality="US"),
+        Acquisition(),
+        Acquisition(modality="OT"),
+        Acquisition(modality="CT", secondary=True),
+        Acquisition(modality="US", regions=(Region(900, 900, 950, 950),)),
+    ],
+)
+def test_an_unknown_layout_is_held(scanner, acquisition):
+    held = scanner.clean(raw(radiograph(None), acquisition))
+    assert isinstance(held, Held)
+    assert held.reason == "unknown_layout"
+
+
+def test_a_secondary_capture_is_held_even_with_regions():
+    assert kept_regions(Acquisition(secondary=True, regions=(Region(0, 0, 9, 9),)), 9, 9) is None
+
+
+class Broken:
+    name, sha256 = "pp-ocrv4-det", b"t" * 32
+
+    def __init__(self, real, after):
+        self.real, self.left = real, after
+
+    def find(self, image, within=None):
+        self.left -= 1
+        if self.left < 0:
+            raise DetectorUnavailable("broken for the test")
+        return self.real.find(image, within)
+
+    glance = find
+
+
+def test_a_detector_that_breaks_in_service_holds_the_frame(detectors):
+    scanner = ScannerAnonymizer(Anonymize(), Detectors(detectors.faces, Broken(detectors.text, 1)))
+    assert scanner.clean(raw(radiograph())).reason == "detector_failed"
+
+
+def test_a_swapped_model_file_lets_nothing_out(tmp_path, detectors):
+    path = tmp_path / "text.onnx"
+    path.write_bytes(b"not the model")
+    scanner = ScannerAnonymizer(Anonymize(), load_detectors(Anonymize(text_model=path)))
+    assert scanner.clean(raw(radiograph())).reason == "detector_failed"
+
+
+def test_a_text_detector_that_goes_blind_fails_the_self_test(detectors):
+    class Blind:
+        name, sha256 = "pp-ocrv4-det", b"t" * 32
+
+        def find(self, *_):
+            return []
+
+        glance = find
+
+    scanner = ScannerAnonymizer(Anonymize(), Detectors(detectors.faces, Blind()))
+    assert scanner.clean(raw(radiograph())).reason == "self_test_failed"
+
+
+def test_text_that_does_not_go_holds_the_frame(detectors):
+    class Sees(Broken):
+        def find(self, image, within=None):
+            return [*self.real.find(image, within), *super().find(image, within)[:0], BOX]
+
+    from edge.anonymize.geometry import Box
+
+    BOX = Box(5, 5, 60, 20)  # noqa: N806
+    scanner = ScannerAnonymizer(Anonymize(), Detectors(detectors.faces, Sees(detectors.text, 99)))
+    assert scanner.clean(raw(radiograph())).reason == "text_left"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("presidio_0_ORIGINAL_compressed.dcm", ["DAVIDSON", "DOB"]),
+        ("deiddata_GREYSCALE_IMAGE.dcm", ["TEST", "PATIENT", "00079241539", "CCHS", "1951"]),
+    ],
+)
+def test_real_burned_in_names_cannot_be_read_any_more(edge_data, scanner, ocr, name, words):
+    data = (edge_data / "dicom" / "files" / name).read_bytes()
+    decoded = dicom.decode(data, dicom.DecodeLimits())
+    seen = ocr(np.array(decoded.frames[0]))
+    assert all(word in seen for word in words)  # the control
+    frame = scanner.clean(raw(decoded.frames[0], decoded.acquisition))
+    assert isinstance(frame, CleanFrame)
+    seen = ocr(frame.pixels)
+    assert not [word for word in words if word in seen]

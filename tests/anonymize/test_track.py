@@ -1,0 +1,101 @@
+"""Masks from detections before and after a frame."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.anonymize.geometry import Box
+from edge.anonymize.rotation import RotatingLook
+from edge.anonymize.track import Glimpse, bracket, face_masks
+
+SHAPE = (720, 1280)
+
+
+def holds(mask: Box, box: Box) -> bool:
+    return (
+        mask.left <= box.left
+        and mask.top <= box.top
+        and mask.right >= box.right
+        and mask.bottom >= box.bottom
+    )
+
+
+@given(
+    x=st.floats(0, 1000), y=st.floats(0, 600), size=st.floats(10, 200),
+    dx=st.floats(-1.5, 1.5), dy=st.floats(-1.5, 1.5), share=st.floats(0, 1),
+)  # fmt: skip
+def test_a_face_that_moves_on_a_line_is_inside_its_mask_at_every_moment(x, y, size, dx, dy, share):
+    first = Box(x, y, x + size, y + size)
+    second = first.shifted(dx * size, dy * size)
+    glimpses = [Glimpse(0, SHAPE, (first,)), Glimpse(1000, SHAPE, (second,))]
+    masks, faces = face_masks(glimpses, round(share * 1000), SHAPE, 1.8)
+    there = first.shifted(dx * size * share, dy * size * share)
+    assert any(holds(mask, there) for mask in masks)
+    assert faces >= 1
+
+
+def test_a_face_seen_on_one_side_alone_is_masked_wider():
+    face = Box(100, 100, 200, 200)
+    glimpses = [Glimpse(0, SHAPE, ()), Glimpse(1000, SHAPE, (face,))]
+    (mask,), faces = face_masks(glimpses, 500, SHAPE, 1.8)
+    assert faces == 1
+    assert mask.width > face.grown(1.8).width
+
+
+def test_a_face_that_the_last_looks_missed_stays_masked():
+    face = Box(100, 100, 200, 200)
+    glimpses = [Glimpse(0, SHAPE, (face,)), *(Glimpse(t, SHAPE, ()) for t in (100, 200, 300))]
+    masks, _ = face_masks(glimpses, 250, SHAPE, 1.8)
+    assert any(holds(mask, face) for mask in masks)
+
+
+def test_two_faces_keep_their_own_masks():
+    left, right = Box(100, 100, 180, 180), Box(900, 100, 980, 180)
+    glimpses = [
+        Glimpse(0, SHAPE, (left, right)),
+        Glimpse(10, SHAPE, (right.shifted(5, 0), left.shifted(5, 0))),
+    ]
+    masks, faces = face_masks(glimpses, 5, SHAPE, 1.8)
+    assert faces == 2
+    assert all(mask.width < 250 for mask in masks)
+
+
+def test_detections_of_frames_of_another_shape_do_not_bracket():
+    glimpses = [Glimpse(0, (1280, 720), ()), Glimpse(10, SHAPE, ())]
+    assert bracket(glimpses, 5, SHAPE) == (None, glimpses[1])
+
+
+class Counting:
+    name, sha256 = "counting", b"c" * 32
+
+    def __init__(self, found=()):
+        self.rotations, self.found = [], found
+
+    def find(self, image, width, rotations=(0,)):
+        self.rotations += rotations
+        return [Box(0, 0, 10, 10)] if rotations[0] in self.found else []
+
+
+def test_every_rotation_has_its_turn_and_the_one_that_found_a_face_comes_back():
+    faces = Counting()
+    look = RotatingLook(faces, 320, 1.0)
+    for _ in range(3):
+        look(None)
+    assert faces.rotations == [0, 90, 0, 270, 0, 180]
+    faces = Counting(found=(90,))
+    look = RotatingLook(faces, 320, 1.0)
+    for _ in range(3):
+        look(None)
+    assert faces.rotations == [0, 90, 0, 270, 90, 0, 180, 90]
+
+
+def test_a_slow_detector_looks_turned_more_rarely_but_still_does():
+    now = iter(range(1000))
+    faces = Counting()
+    look = RotatingLook(faces, 320, 0.1, clock=lambda: next(now))
+    for _ in range(12):
+        look(None)
+    assert faces.rotations.count(0) == 12
+    assert {90, 180, 270} <= set(faces.rotations)
+    assert len(faces.rotations) < 18
