@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import re
 import shutil
@@ -71,8 +72,11 @@ def render_acl(config: ClinicConfig, boxes: Iterable[str]) -> str:
 
 
 def install(folder: Path, name: str, text: str) -> None:
-    """Write a rendered file."""
+    """Write a rendered file; it belongs to whom the folder belongs."""
     write(folder / name, text.encode(), private=True)
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(folder / name, owner.st_uid, owner.st_gid)
 
 
 def give_to(folder: Path, user: str) -> None:

@@ -27,6 +27,7 @@ def add_commands(sub: Sub[argparse.ArgumentParser]) -> None:
     clinic = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_init(clinic)
     _add_box(clinic)
+    _add_broker(clinic)
     _add_receive(clinic)
     _add_results(clinic)
     _add_command(clinic)
@@ -88,6 +89,15 @@ def _add_init(sub: Sub[argparse.ArgumentParser]) -> None:
         "--host", action="append", metavar="NAME", help="name or address of the broker; repeat it for more"
     )
     parser.add_argument("--port", type=int, default=8883, help="the broker's port (default: %(default)s)")
+    _add_broker_options(parser)
+    parser.add_argument(
+        "--operator", default=None, metavar="PERSON", help="who may send commands (default: your user name)"
+    )
+    _add_passphrase(parser, "encrypts the keys of root, custodian and operator")
+    parser.set_defaults(run=_init)
+
+
+def _add_broker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bind",
         default="127.0.0.1",
@@ -95,14 +105,12 @@ def _add_init(sub: Sub[argparse.ArgumentParser]) -> None:
         help="address that the broker listens on; 0.0.0.0 for boxes on the network (default: %(default)s)",
     )
     parser.add_argument(
-        "--operator", default=None, metavar="PERSON", help="who may send commands (default: your user name)"
-    )
-    parser.add_argument(
-        "--broker-user", default=getpass.getuser(), help="whom Mosquitto runs as (default: you)"
+        "--broker-user",
+        default=getpass.getuser(),
+        metavar="USER",
+        help="whom Mosquitto runs as (default: you)",
     )
     parser.add_argument("--broker-data", type=Path, metavar="DIR", help="the broker's own storage")
-    _add_passphrase(parser, "encrypts the keys of root, custodian and operator")
-    parser.set_defaults(run=_init)
 
 
 def _init(args: argparse.Namespace) -> int:
@@ -166,6 +174,25 @@ def _add_box_run(args: argparse.Namespace) -> int:
     print(f"clinic root {fingerprint(root.signing.public.raw)}")
     print(f"package written to {out}; on the box: edge init-box --accept {out.name}")
     print("tell the broker to read its ACL again (SIGHUP), and take manifest.cose to roles that moved away")
+    return 0
+
+
+def _add_broker(sub: Sub[argparse.ArgumentParser]) -> None:
+    parser = _parser(
+        sub, "broker", "write mosquitto.conf for where the broker's folder lies now", " or the broker's"
+    )
+    _add_broker_options(parser)
+    parser.set_defaults(run=_broker)
+
+
+def _broker(args: argparse.Namespace) -> int:
+    from edge.clinic.keyring import configure_broker
+    from edge.clinic.places import role_folder
+
+    with _errors():
+        configure_broker(args.dir, user=args.broker_user, bind=args.bind, data=args.broker_data)
+        folder = role_folder(args.dir, "broker")
+    print(f"mosquitto -c {folder}/mosquitto.conf")
     return 0
 
 

@@ -7,6 +7,8 @@ bytes.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import queue
 import time
 import uuid
@@ -16,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from edge.clinic import keyring
-from edge.clinic.link import Link
+from edge.clinic.link import open_session
 from edge.clinic.pki import role_name
 from edge.clinic.places import ClinicConfig, ClinicError, read_config, role_folder
 from edge.clinic.receive import ManifestFile
@@ -25,6 +27,7 @@ from edge.messages import TRANSITIONS, Command, CommandState, CommandStatus, Com
 from edge.wire.codec import CodecError, decode_as, encode
 from edge.wire.errors import EnvelopeError
 from edge.wire.keys import SigningKey, VerifyKey
+from edge.wire.session import Answered, Arrived, Event, Session, SessionError
 from edge.wire.signed import sign_message, verify_message
 from edge.wire.topics import Topics
 
@@ -32,6 +35,9 @@ EXIT_CODES: Mapping[CommandState | None, int] = MappingProxyType(
     {"succeeded": 0, "failed": 1, "rejected": 3, "timed_out": 4, "cancelled": 5, None: 6}
 )
 """Exit code of ``edge clinic command --wait`` by terminal state; None: the box did not answer in time."""
+
+_PATIENCE_S = 10.0
+"""How long connecting, and the broker's word for a publish, may take."""
 
 
 @dataclass
@@ -118,20 +124,22 @@ def send(
     )
     status_topic = topics.status(order.id)
     watched = Life(order.id, device, box_keys, status_topic)
-    link = Link(place, config, role_name("operator", config.operator), [status_topic], passphrase=passphrase)
-    link.start()
+    name = role_name("operator", config.operator)
+    # Statuses are retained, so nothing has to wait for a tool that is gone: no session is left behind.
+    session = open_session(place, config, name, [status_topic], passphrase=passphrase, session_expiry_s=0)
+    alone = _lock(place)
+    session.start()
     try:
         expiry = int(span + SKEW_MS / 1000)
-        link.publish_and_wait(
-            topics.cmd(order.id), sign(order, config, key), retain=True, expiry_s=expiry, timeout=10.0
-        )
+        _publish(session, topics.cmd(order.id), sign(order, config, key), expiry_s=expiry)
         if wait is not None:
-            _follow(link, watched, time.monotonic() + wait, show)
+            _follow(session, watched, time.monotonic() + wait, show)
             if watched.over:
                 # An empty retained message clears the command: nobody gets it again.
-                link.publish_and_wait(topics.cmd(order.id), b"", retain=True, expiry_s=None, timeout=5.0)
+                _publish(session, topics.cmd(order.id), b"", expiry_s=None)
     finally:
-        link.stop()
+        session.stop()
+        os.close(alone)
     return watched.last
 
 
@@ -140,14 +148,52 @@ def sign(order: Command, config: ClinicConfig, key: SigningKey) -> bytes:
     return sign_message(signing_topic(config.root, config.site, order.id), encode(order), key)
 
 
-def _follow(link: Link, watched: Life, until: float, show: Callable[[CommandStatus], None]) -> None:
+def _lock(place: Path) -> int:
+    """One command at a time: a second connection with the same certificate would end the first."""
+    lock = os.open(place / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise ClinicError("another command of this operator is under way; wait for its end") from error
+    return lock
+
+
+def _publish(session: Session, topic: str, payload: bytes, *, expiry_s: int | None) -> None:
+    """Publish retained and wait for the broker's word; statuses that come meanwhile stay in the queue."""
+    if not session.connected.wait(_PATIENCE_S):
+        raise ClinicError(session.trouble or "no connection to the broker")
+    kept: list[Event] = []
+    until = time.monotonic() + _PATIENCE_S
+    try:
+        mid = session.publish(topic, payload, retain=True, expiry_s=expiry_s)
+        while True:
+            event = session.events.get(timeout=max(0.0, until - time.monotonic()))
+            if isinstance(event, Answered) and event.mid == mid:
+                break
+            kept.append(event)
+    except (SessionError, queue.Empty) as error:
+        raise ClinicError("the broker did not take the message in time") from error
+    finally:
+        for item in kept:
+            session.events.put(item)
+    if event.code >= 0x80:
+        raise ClinicError(
+            "the broker refuses this topic to the operator; is the box enrolled, the ACL current?"
+        )
+
+
+def _follow(session: Session, watched: Life, until: float, show: Callable[[CommandStatus], None]) -> None:
     while not watched.over and (left := until - time.monotonic()) > 0:
+        session.check()
         try:
-            message = link.inbox.get(timeout=left)
+            event = session.events.get(timeout=min(left, 1.0))
         except queue.Empty:
-            return
-        link.acknowledge(message)
-        status = watched.take(message.topic, message.payload)
+            continue
+        if not isinstance(event, Arrived):
+            continue
+        session.acknowledge(event)
+        status = watched.take(event.topic, event.payload)
         if status:
             show(status)
 

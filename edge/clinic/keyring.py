@@ -105,10 +105,9 @@ def init(
         custodians=[_make_custodian(folder / "custodian", passphrase)],
         operators=[_make_operator(root, folder / "operator", now, passphrase)],
     )
-    _make_broker(root, folder / "broker", now, broker_user, bind, data)
+    _certify_broker(root, folder / "broker", now)
     _publish(root, manifest)
-    if os.geteuid() == 0:
-        broker.give_to(folder / "broker", broker_user)
+    configure_broker(folder / "broker", user=broker_user, bind=bind, data=data)
     return manifest
 
 
@@ -187,17 +186,15 @@ def renew(root: Root, manifest: Manifest, now: datetime) -> Manifest:
 def _publish(root: Root, manifest: Manifest) -> None:
     """Write what is public to every role's folder beside the root's, and the ACL to the broker's."""
     signed = manifest.sign(root.signing)
-    for folder in beside(root.folder, ("root", "receiver", "custodian", "operator")):
+    for folder in beside(root.folder, ROLES):
         write(folder / CONFIG, root.config.model_dump_json(indent=2).encode())
+    for folder in beside(root.folder, ("root", "receiver", "custodian", "operator")):
         write(folder / BROKER_CA, pki.certificate_pem(root.authority.certificate))
         _write_root_key(root, folder)
         write(folder / MANIFEST, signed)
     for folder in beside(root.folder, ("broker",)):
         boxes = [box.device for box in manifest.boxes if manifest.box_keys(box.device)]
-        owner = folder.stat()
         broker.install(folder, "acl", broker.render_acl(root.config, boxes))
-        if os.geteuid() == 0:
-            os.chown(folder / "acl", owner.st_uid, owner.st_gid)
 
 
 def beside(root_folder: Path, roles: Sequence[Role]) -> list[Path]:
@@ -244,18 +241,31 @@ def _make_client(root: Root, folder: Path, name: str, now: datetime, passphrase:
     _note_issued(root, name, certificate)
 
 
-def _make_broker(root: Root, folder: Path, now: datetime, user: str, bind: str, data: Path | None) -> None:
+def _certify_broker(root: Root, folder: Path, now: datetime) -> None:
     key = pki.make_key()
     certificate = pki.issue_server(root.authority, key.public_key(), root.config.hosts, now)
     pem.write_new(folder / "server.key", pki.key_pem(key))
     write(folder / "server.pem", pki.certificate_pem(certificate))
     write(folder / "ca.pem", pki.certificate_pem(root.authority.certificate))
     write(folder / "revoked.pem", pki.make_revocation_list(root.authority, [], now))
-    if data is None:
-        (folder / "data").mkdir(mode=0o700)
-    text = broker.render_config(folder, root.config, user=user, bind=bind, data=data)
-    broker.install(folder, "mosquitto.conf", text)
     _note_issued(root, "broker", certificate)
+
+
+def configure_broker(folder: Path, *, user: str, bind: str, data: Path | None) -> None:
+    """Write ``mosquitto.conf`` for the place where the broker's folder lies now.
+
+    Run by root, the folder is given to ``user``, since Mosquitto reads its keys as that user.
+
+    Raises:
+        ClinicError: not a broker's folder, or no such user.
+    """
+    place = role_folder(folder, "broker")
+    if data is None:
+        (place / "data").mkdir(mode=0o700, exist_ok=True)
+    text = broker.render_config(place, read_config(place), user=user, bind=bind, data=data)
+    broker.install(place, "mosquitto.conf", text)
+    if os.geteuid() == 0:
+        broker.give_to(place, user)
 
 
 def _note_issued(root: Root, name: str, certificate: x509.Certificate) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from edge.clinic import keyring
 from edge.clinic.examine import AnyBody, Examined, Refused, examine_result, examine_state, read_evidence
-from edge.clinic.link import Incoming, Link
+from edge.clinic.link import open_session
 from edge.clinic.pki import role_name
 from edge.clinic.places import MANIFEST, ClinicError, read_config, read_manifest, role_folder
 from edge.clinic.vault import StreamKey, Vault
@@ -27,6 +27,7 @@ from edge.wire import pem
 from edge.wire.ack import sign_ack
 from edge.wire.keys import PrivateKey, SigningKey
 from edge.wire.manifest import Manifest
+from edge.wire.session import Arrived, Connected, SessionError
 from edge.wire.topics import Topics, site_filter
 
 VAULT = "vault.sqlite"
@@ -127,49 +128,52 @@ class Receiver:
         filters = [
             site_filter(self._config.root, self._config.site, kind) for kind in ("result", "event", "state")
         ]
-        self._link = Link(self._folder, self._config, role_name("receiver"), filters)
+        self._session = open_session(self._folder, self._config, role_name("receiver"), filters)
+        self._owed: set[StreamKey] = set()
         self._states: dict[str, DeviceState] = {}
         self.tally = Tally()
 
     def close(self) -> None:
         """Give vault and connection back."""
-        self._link.stop()
+        self._session.stop()
         self.vault.close()
 
     def run(self, observer: Observer, *, stop: threading.Event, exit_after_idle: float | None = None) -> None:
         """Receive until ``stop`` is set, or nothing came for ``exit_after_idle`` seconds while connected."""
-        self._link.start()
+        self._session.start()
         self._hand_on(observer)
-        generation, last = 0, time.monotonic()
+        last = time.monotonic()
         while not stop.is_set():
-            if generation != self._link.generation:
-                generation = self._link.generation
-                last = time.monotonic()
-                for key in self.vault.streams():
-                    self._acknowledge(key)
             batch = self._batch()
             if batch:
-                last = time.monotonic()
                 self._take(batch, observer)
-            elif not self._link.connected.is_set():
+            if batch or not self._session.connected.is_set():
                 last = time.monotonic()
+            self._acknowledge()
+            self._session.check()
             self._turn(observer)
             if exit_after_idle is not None and time.monotonic() - last > exit_after_idle:
                 return
 
     # --- one batch --------------------------------------------------------------------------------
 
-    def _batch(self) -> list[Incoming]:
-        batch: list[Incoming] = []
+    def _batch(self) -> list[Arrived]:
+        batch: list[Arrived] = []
         try:
-            batch.append(self._link.inbox.get(timeout=_PATIENCE_S))
-            while len(batch) < _BATCH:
-                batch.append(self._link.inbox.get_nowait())
+            event = self._session.events.get(timeout=_PATIENCE_S)
+            while True:
+                if isinstance(event, Arrived):
+                    batch.append(event)
+                elif isinstance(event, Connected):
+                    # What was acknowledged while the box or we were away may never have arrived.
+                    self._owed.update(self.vault.streams())
+                if len(batch) == _BATCH:
+                    return batch
+                event = self._session.events.get_nowait()
         except queue.Empty:
-            pass
-        return batch
+            return batch
 
-    def _take(self, batch: list[Incoming], observer: Observer) -> None:
+    def _take(self, batch: list[Arrived], observer: Observer) -> None:
         manifest = self._manifest.current()
         examined: list[Examined] = []
         refused: Counter[str] = Counter()
@@ -191,9 +195,8 @@ class Receiver:
             fresh = self.vault.store([item.record for item in examined], refused, _now_ms())
         # Committed. Only now does anybody hear of it.
         for message in batch:
-            self._link.acknowledge(message)
-        for key in {item.record.key for item in examined}:
-            self._acknowledge(key)
+            self._session.acknowledge(message)
+        self._owed.update(item.record.key for item in examined)
         self.tally.stored += sum(fresh)
         self.tally.duplicates += len(fresh) - sum(fresh)
         self.tally.refused += refused
@@ -202,7 +205,7 @@ class Receiver:
                 observer.result(item.body, item.record.arrived_ms)
         self._hand_on(observer)
 
-    def _take_state(self, message: Incoming, manifest: Manifest, observer: Observer) -> None:
+    def _take_state(self, message: Arrived, manifest: Manifest, observer: Observer) -> None:
         if not message.payload:
             return
         state = examine_state(message.topic, message.payload, manifest)
@@ -212,17 +215,23 @@ class Receiver:
         self._states[state.device] = state
         observer.state(state)
 
-    def _acknowledge(self, key: StreamKey) -> None:
-        device, stream, epoch = key
-        upto = self.vault.upto(key)
-        if not upto:
-            return
-        topic = Topics(self._config.root, self._config.site, device).ack(stream)
-        word = Acknowledgement(
-            site=self._config.site, device=device, stream=stream, epoch=epoch, upto=upto, made_ms=_now_ms()
-        )
-        # Without a connection nothing is queued: the box sends its rows again, and is answered then.
-        self._link.publish(topic, sign_ack(topic, word, self._ack_key), expiry_s=_ACK_EXPIRY_S)
+    def _acknowledge(self) -> None:
+        """Publish the signed acknowledgements that are owed, as far as the session takes them."""
+        while self._owed and self._session.room():
+            device, stream, epoch = key = self._owed.pop()
+            upto = self.vault.upto(key)
+            if not upto:
+                continue
+            site = self._config.site
+            topic = Topics(self._config.root, site, device).ack(stream)
+            word = Acknowledgement(
+                site=site, device=device, stream=stream, epoch=epoch, upto=upto, made_ms=_now_ms()
+            )
+            try:
+                self._session.publish(topic, sign_ack(topic, word, self._ack_key), expiry_s=_ACK_EXPIRY_S)
+            except SessionError:
+                self._owed.add(key)
+                return
 
     def _hand_on(self, observer: Observer) -> None:
         while rows := self.vault.untold():
@@ -233,8 +242,8 @@ class Receiver:
     def _turn(self, observer: Observer) -> None:
         holes = {key: self.vault.missing(key) for key in self.vault.streams()}
         self.tally.missing = {key: missing for key, missing in holes.items() if missing}
-        self.tally.connected = self._link.connected.is_set()
-        self.tally.trouble = self._manifest.trouble or self._link.trouble
+        self.tally.connected = self._session.connected.is_set()
+        self.tally.trouble = self._manifest.trouble or self._session.trouble
         observer.turn(self.tally)
 
 
