@@ -18,8 +18,9 @@ from typing import Literal, Protocol
 from edge.wire.ack import verify_ack
 from edge.wire.codec import CodecError
 from edge.wire.errors import EnvelopeError
+from edge.wire.events import Answered, Arrived, Connected
 from edge.wire.keys import VerifyKey
-from edge.wire.session import Answered, Arrived, Connected, Session, SessionError
+from edge.wire.session import Session, SessionError
 from edge.wire.topics import TopicError, Topics, parse
 
 log = logging.getLogger(__name__)
@@ -258,7 +259,15 @@ class Publisher:
         elif where.kind == "ack":
             self._take_ack(message)
         elif where.kind == "cmd":
+            self._take_command(message)
+
+    def _take_command(self, message: Arrived) -> None:
+        try:
             self._on_command(message.topic, message.payload)
+        except Exception as error:  # noqa: BLE001 - a retained command comes again at each start: it must not stop results
+            # The text could hold anything; the class of the error is enough to find it.
+            self.counts["command_failed"] += 1
+            log.error("taking a command failed: %s", type(error).__name__)  # noqa: TRY400 - see above
 
     def _take_ack(self, message: Arrived) -> None:
         try:

@@ -32,10 +32,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.settings import Broker
+from edge.wire.events import Answered, Arrived, Connected, Disconnected, Event, Wake
 
 CONTENT_TYPE = "application/cose"
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
 _RECEIVE_MAXIMUM = 100
+_REFUSED = "the broker refused us"
 _NO_LIMIT = 268_435_460
 """Largest packet that MQTT can express (5.0 section 2.1.4), in bytes."""
 
@@ -46,49 +48,6 @@ class SessionError(Exception):
     def __init__(self, reason: Literal["not_connected", "too_large", "busy"]) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-@dataclass(frozen=True)
-class Connected:
-    """A connection stands. ``dropped``: mids whose answer will never come."""
-
-    session_present: bool
-    dropped: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Disconnected:
-    """The connection is gone."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """A message came. ``generation`` counts connections: a packet id belongs to one of them."""
-
-    topic: str
-    payload: bytes
-    mid: int
-    qos: int
-    generation: int
-    arrived_ms: int
-
-
-@dataclass(frozen=True)
-class Answered:
-    """The broker answered a QoS 1 publish (PUBACK). ``code`` is its reason code; 0x80 and up refuse."""
-
-    mid: int
-    code: int
-
-
-@dataclass(frozen=True)
-class Wake:
-    """Nothing happened; the owner asked to be woken."""
-
-
-Event = Connected | Disconnected | Arrived | Answered | Wake
 
 
 @dataclass(frozen=True)
@@ -157,11 +116,11 @@ class Session:
     def __init__(self, config: SessionConfig, filters: Sequence[str] = (), will: Will | None = None) -> None:
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.connected = threading.Event()
-        self.trouble = "not started"
+        self.trouble = "not connected yet"
         """Why there is no connection; empty while there is one."""
         self._config, self._filters, self._will = config, list(filters), will
         self._tls = config.tls()
-        self._stopping = False
+        self._running = False
         self._generation = 0
         self._failures = 0
         self._published = 0  # counted by the owner's thread
@@ -191,6 +150,7 @@ class Session:
 
     def start(self) -> None:
         """Begin to connect, and go on until `stop`."""
+        self._running = True
         properties = _properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._config.session_expiry_s
         properties.ReceiveMaximum = _RECEIVE_MAXIMUM
@@ -206,7 +166,7 @@ class Session:
 
     def stop(self) -> None:
         """Send what is written, disconnect; the broker keeps the session. The will is not sent."""
-        self._stopping = True
+        self._running = False
         self._client.disconnect()
         self._client.drop_out_messages()  # or paho's thread waits for their answers
         self._client.loop_stop()
@@ -220,7 +180,7 @@ class Session:
         """Start anew if the network thread died; call it every second or so."""
         name = f"paho-mqtt-client-{self._config.client_id}"
         alive = any(thread.name == name for thread in threading.enumerate())
-        if alive or self._stopping or self.trouble == "not started":
+        if alive or not self._running:
             return
         dropped = tuple(message.mid for message in self._client.drop_out_messages())
         self._client = self._build()
@@ -298,7 +258,7 @@ class Session:
         self, client: mqtt.Client, _data: Any, flags: mqtt.ConnectFlags, reason: ReasonCode, told: Properties
     ) -> None:
         if reason.is_failure:
-            self.trouble = f"the broker refused us: {reason}"
+            self.trouble = f"{_REFUSED}: {reason}"
             return
         receive = int(getattr(told, "ReceiveMaximum", 65_535))
         packet = int(getattr(told, "MaximumPacketSize", _NO_LIMIT))
@@ -308,7 +268,6 @@ class Session:
             # What paho is about to send again may break the new limits.
             dropped = tuple(message.mid for message in client.drop_out_messages())
             self._answered += len(dropped)
-        client.max_inflight_messages_set(limit)
         self._inflight_limit, self.maximum_packet = limit, packet
         self._generation += 1
         self._failures = 0
@@ -328,9 +287,13 @@ class Session:
     def _on_disconnect(
         self, _client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
-        self.connected.clear()
-        if not self.trouble:
+        if self.connected.is_set():
             self.trouble = f"connection lost: {reason}"
+        elif not self.trouble.startswith(_REFUSED):
+            self.trouble = (
+                "the broker hung up before it answered; is our certificate enrolled and not revoked?"
+            )
+        self.connected.clear()
         self._failures += 1
         self._back_off()
         self.events.put(Disconnected(self.trouble))
