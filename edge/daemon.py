@@ -273,6 +273,7 @@ class Daemon:
             time.sleep(0.05)
         self.publisher.set_state(self._signed_state(online=False))
         self.publisher.stop(max(0.1, limit - time.monotonic()))
+        log.info("stopped: %s", self.summary())
         self.box.close()
 
     def ask_to_stop(self, *_: object) -> None:
@@ -321,5 +322,4 @@ def serve(path: Path, make: Callable[[Settings], Box] = Box) -> int:
         daemon.run()
     finally:
         daemon.stop()
-    log.info("stopped: %s", daemon.summary())
     return code

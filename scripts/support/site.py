@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 AE_TITLE, SENDER = "EDGE", "SCANNER"
@@ -74,7 +73,6 @@ class Site:
         self.settings = folder / "box" / "edge.toml"
         self.settings.write_text(self._toml(source, extra), encoding="utf-8")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._logs: dict[str, IO[bytes]] = {}
 
     def _toml(self, source: str, extra: str) -> str:
         box = self.folder / "box"
@@ -104,6 +102,8 @@ ae_title = "{AE_TITLE}"
 allowed_ae = ["{SENDER}"]
 [series]
 close_after = "4 s"
+[inbox]
+min_free = "64 MiB"
 {extra}
 {source}
 """
@@ -135,9 +135,8 @@ close_after = "4 s"
         if attached:
             process = subprocess.Popen(list(command), cwd=ROOT, env=env)
         else:
-            log = (self.logs / f"{name}.log").open("ab")
-            self._logs[name] = log
-            process = subprocess.Popen(list(command), cwd=ROOT, env=env, stdout=log, stderr=log)
+            with (self.logs / f"{name}.log").open("ab") as log:
+                process = subprocess.Popen(list(command), cwd=ROOT, env=env, stdout=log, stderr=log)
         self._processes[name] = process
 
     @property
@@ -190,6 +189,10 @@ close_after = "4 s"
         self.start("capture", [sys.executable, "-m", "edge.capture_process", "--settings", str(self.settings)])
         wait_for("the DICOM port", lambda: listening(self.dicom), 20)
 
+    def launch_daemon(self) -> None:
+        """Start the daemon as systemd would, without waiting for it."""
+        self.start("daemon", [sys.executable, "-m", "edge.cli", "run", "--settings", str(self.settings)])
+
     def start_daemon(self, tap: Path | None = None, *, control: bool = False) -> None:
         """Start the daemon, as it is or with the tap, and wait until it is ready."""
         command = [sys.executable, "-m"]
@@ -217,7 +220,8 @@ close_after = "4 s"
 
     def store(self, files: Sequence[Path], *options: str, retries: int = 0) -> int:
         """Send DICOM files with dcmtk's storescu, in one association; return its exit code."""
-        command = ["storescu", "-aet", SENDER, "-aec", AE_TITLE, *options, "localhost", str(self.dicom)]
+        # -R: propose what the files need, since dcmtk's own list ends before the newer storage classes.
+        command = ["storescu", "-R", "-aet", SENDER, "-aec", AE_TITLE, *options, "localhost", str(self.dicom)]
         for attempt in range(retries + 1):
             done = subprocess.run([*command, *map(str, files)], capture_output=True, check=False)
             if done.returncode == 0:
@@ -229,8 +233,6 @@ close_after = "4 s"
         """Stop what still runs, the broker last."""
         for name in sorted(self._processes, key=["daemon", "capture", "receiver", "observer", "broker"].index):
             self.stop(name)
-        for log in self._logs.values():
-            log.close()
 
     @classmethod
     @contextlib.contextmanager
