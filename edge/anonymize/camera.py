@@ -215,7 +215,8 @@ class CameraAnonymizer:
         if quad is None:
             return None
         a, b, c, d = ((x + left, y + top) for x, y in quad.corners)
-        return Quad((a, b, c, d))
+        # Corners are found to about one percent: drawn in by more, nothing of the room comes in.
+        return Quad((a, b, c, d)).inset(0.015)
 
     def _clean(
         self,

@@ -45,6 +45,8 @@ _NAMING = (
     "PatientTelephoneNumbers",
     "MedicalRecordLocator", "InstitutionName", "InstitutionAddress", "PatientMotherBirthName", "StationName",
 )  # fmt: skip
+_CLAIMS = ("BurnedInAnnotation", "RecognizableVisualFeatures")
+"""What an object says of itself is neither believed nor passed on."""
 _SHORTEST_WORD = 4
 
 
@@ -89,6 +91,9 @@ def clean(dataset: Dataset, remap: Remap, options: Options) -> None:
     words = naming_words(dataset)
     _clean(dataset, remap, options)
     _sweep(dataset, words)
+    for keyword in _CLAIMS:
+        if keyword in dataset:
+            del dataset[keyword]
     dataset.PatientName = dataset.PatientID = remap.pseudonym()
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = METHOD

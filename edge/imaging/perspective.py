@@ -41,6 +41,13 @@ class Quad:
         low, high = self.array().min(axis=0), self.array().max(axis=0)
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
+    def inset(self, share: float) -> Quad:
+        """The quadrilateral drawn in towards its middle by ``share`` of its size on every side."""
+        corners = self.array()
+        middle = corners.mean(axis=0)
+        a, b, c, d = ((float(x), float(y)) for x, y in middle + (corners - middle) * (1 - 2 * share))
+        return Quad((a, b, c, d))
+
 
 def clockwise(points: NDArray[np.float32]) -> Quad:
     """Four corners (4, 2) in any order as a Quad: clockwise as seen, from the one nearest the top left."""
