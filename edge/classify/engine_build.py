@@ -54,8 +54,8 @@ def import_tensorrt() -> ModuleType:
         import tensorrt  # noqa: PLC0415  # only where there is a GPU
     except (ImportError, OSError) as error:
         raise ModelError(
-            f"TensorRT is not usable ({type(error).__name__}); on a Jetson install python3-libnvinfer and make "
-            "the environment with --system-site-packages, or set model.classifier to onnxruntime-cpu"
+            f"TensorRT is not usable ({type(error).__name__}); on a Jetson install python3-libnvinfer and "
+            "make the environment with --system-site-packages, or set model.classifier to onnxruntime-cpu"
         ) from None
     module: ModuleType = tensorrt
     return module

@@ -1,0 +1,50 @@
+"""Augmentation on tensors: rotation, flip, zoom, contrast. One record's views stay within the record."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as fn
+
+from trainer.pretrain import standardise
+
+ROTATION = 10.0
+"""Degrees, either way."""
+ZOOM = 0.1
+CONTRAST = 0.25
+"""Range of the logarithm of the gamma exponent."""
+
+
+def augment(gray: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Random views of display values (B, 1, 224, 224) in 0..255, each image on its own; same shape."""
+    count = len(gray)
+
+    def uniform(width: float) -> Tensor:
+        return (torch.rand(count, generator=generator) * 2 - 1) * width
+
+    angle = uniform(math.radians(ROTATION))
+    zoom = torch.exp(uniform(ZOOM))
+    flip = torch.sign(uniform(1.0)) + 0.0
+    flip = torch.where(flip == 0, torch.ones(()), flip)
+    zero = torch.zeros(count)
+    matrix = torch.stack(
+        [
+            torch.stack([torch.cos(angle) * zoom * flip, -torch.sin(angle) * zoom, zero], 1),
+            torch.stack([torch.sin(angle) * zoom * flip, torch.cos(angle) * zoom, zero], 1),
+        ],
+        dim=1,
+    )
+    grid = fn.affine_grid(matrix, list(gray.shape), align_corners=False)
+    turned = fn.grid_sample(gray, grid, padding_mode="border", align_corners=False)
+    gamma = torch.exp(uniform(CONTRAST)).view(-1, 1, 1, 1)
+    return 255 * (turned.clamp(0, 255) / 255) ** gamma
+
+
+def network_input(gray: Tensor) -> Tensor:
+    """Display values (B, 1, 224, 224) as the half-size gray (B, 1, 112, 112) that `EdgeNet.maps` takes.
+
+    The same as three equal channels of the standardised image, averaged and halved by the network.
+    """
+    return fn.avg_pool2d(standardise(gray), 2)

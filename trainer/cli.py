@@ -1,0 +1,154 @@
+"""The command ``trainer``: pretrain, fit, export, evaluate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from edge.imaging.bundle import Bundle, BundleError
+
+PRIOR = Path(__file__).with_name("prior.npz")
+"""The prior that comes with the trainer; ``trainer pretrain`` makes it again."""
+
+
+def _pretrain(args: argparse.Namespace) -> int:
+    from trainer.pretrain import pretrain
+
+    print(json.dumps(pretrain(args.out, args.images, args.seed), indent=2))
+    return 0
+
+
+def _fit(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from trainer import data, fit, sources, uses
+
+    depth = args.depth
+    known = uses.read_uses(args.uses)
+    records = [r for r in data.read(args.data, args.only, args.modality) if r.split == args.split]
+    if not records:
+        raise data.DataError(f"no image is in split {args.split!r}")
+    recipe = fit.RECIPES[depth]
+    given = {"steps": args.steps, "sampling_rate": args.sampling_rate, "clip": args.clip, "views": args.views}
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    prior = None if args.prior == "none" else Path(args.prior) if args.prior else PRIOR
+    record = fit.fit(
+        fit.prepare(records, known),
+        recipe,
+        epsilon=args.epsilon,
+        delta=args.delta,
+        prior=prior,
+        out=args.out,
+        data_note=sources.describe(records),
+    )
+    print(
+        f"trained on {record.privacy.records} images: epsilon {record.privacy.epsilon:.4f} (PLD), "
+        f"{record.privacy.epsilon_cross_check:.4f} (PRV) at delta {record.privacy.delta}, "
+        f"per {record.privacy.unit}, {record.privacy.adjacency}"
+    )
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from trainer.export import export
+
+    print(json.dumps(export(args.run_dir, args.keys, args.out, args.figures), indent=2))
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from trainer import data, evaluate
+
+    # The bundle's own root is good enough for judging figures; a box trusts only the root installed on it.
+    root = args.root or args.bundle / "metadata" / "root.json"
+    bundle = Bundle.load(args.bundle, root, datetime.now(timezone.utc))
+    result: dict[str, Any] = evaluate.evaluate(
+        bundle, data.read(args.data, args.only, args.modality), args.split
+    )
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    print(evaluate.table(result))
+    return 0
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, required=True, help="CSV index, or a folder with one folder per class"
+    )
+    parser.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
+    parser.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the command."""
+    parser = argparse.ArgumentParser(prog="trainer", description="Private training on the workstation.")
+    sub = parser.add_subparsers(required=True)
+
+    each = sub.add_parser("pretrain", help="train the prior on procedural images; touches no private data")
+    each.add_argument("--out", type=Path, default=PRIOR)
+    each.add_argument("--images", type=int, default=56_000)
+    each.add_argument("--seed", type=int, default=2024)
+    each.set_defaults(run=_pretrain)
+
+    each = sub.add_parser("fit", help="train under differential privacy")
+    _add_data(each)
+    each.add_argument("--split", default="train")
+    each.add_argument("--uses", type=Path, help="JSON: modality of the index -> intended use")
+    each.add_argument("--epsilon", type=float, required=True)
+    each.add_argument("--delta", type=float, required=True, help="below 1/n")
+    each.add_argument("--out", type=Path, required=True, help="run directory")
+    each.add_argument(
+        "--depth", choices=("head", "all"), default="head", help="layers trained on private data"
+    )
+    each.add_argument(
+        "--prior", default="", help="npz of trainer pretrain, or none; default: the one that comes along"
+    )
+    each.add_argument("--steps", type=int)
+    each.add_argument("--sampling-rate", type=float, dest="sampling_rate")
+    each.add_argument("--clip", type=float)
+    each.add_argument("--views", type=int)
+    each.set_defaults(run=_fit)
+
+    each = sub.add_parser("export", help="make a signed bundle of a run")
+    each.add_argument("--run", type=Path, required=True, dest="run_dir", help="run directory of trainer fit")
+    each.add_argument(
+        "--keys", type=Path, required=True, help="key directory of the releaser; made on first use"
+    )
+    each.add_argument("--out", type=Path, required=True, help="directory of the bundle")
+    each.add_argument("--figures", type=Path, help="JSON of trainer evaluate, for the model card")
+    each.set_defaults(run=_export)
+
+    each = sub.add_parser("evaluate", help="judge a bundle on a split")
+    _add_data(each)
+    each.add_argument("--bundle", type=Path, required=True)
+    each.add_argument("--root", type=Path, help="trusted root; default: the bundle's own")
+    each.add_argument("--split", default="test")
+    each.add_argument("--json", type=Path, help="where to write all figures")
+    each.set_defaults(run=_evaluate)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; errors that a user can mend are one line on stderr and exit code 2."""
+    from trainer.data import DataError
+    from trainer.uses import UseError
+
+    args = build_parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except (DataError, UseError, BundleError, ValueError, OSError) as error:
+        print(f"trainer: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

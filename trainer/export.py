@@ -1,0 +1,118 @@
+"""From a run directory to a signed bundle."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.imaging import bundle as layout
+from edge.imaging import preprocess
+from trainer import onnx_graph, procedural, run_record
+from trainer.model_card import model_card
+from trainer.release import sign_bundle
+
+GOLDEN_SEED = 7
+GOLDEN_IMAGES = 8
+MAX_ACTIVATION = 30_000.0
+"""Half precision ends at 65,504; beyond this bound a slightly different input could overflow."""
+MAX_BYTES = 8_000_000
+GOLDEN_TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2}
+"""Largest difference of a logit from the reference that an engine of that precision may show."""
+
+
+class ExportError(ValueError):
+    """The network cannot be shipped; the message says why."""
+
+
+def golden_images() -> NDArray[np.uint8]:
+    """Procedural images (N, 224, 224): every known kind, no patient."""
+    rng = np.random.default_rng(GOLDEN_SEED)
+    makers = [make for make, _ in procedural.GENERATORS]
+    small = [procedural.finish(makers[i % len(makers)](rng)[0], rng) for i in range(GOLDEN_IMAGES)]
+    side = preprocess.SIDE
+    return np.stack([np.asarray(cv2.resize(each, (side, side)), np.uint8) for each in small])
+
+
+def export(run: Path, keys: Path, out: Path, figures: Path | None = None) -> dict[str, Any]:
+    """Write both networks, golden data, statements and signatures to ``out``; return a summary.
+
+    Args:
+        run: directory that ``trainer fit`` wrote.
+        keys: the releaser's key directory; made on first use.
+        out: directory of the bundle; its former content is replaced.
+        figures: JSON of ``trainer evaluate`` on a bundle of the same network, for the model card.
+
+    Raises:
+        ExportError: the network could overflow, disagrees with itself, or is too large.
+    """
+    record, net = run_record.load(run)
+    models = {which: onnx_graph.build(net, which).SerializeToString() for which in ("fp32", "fp16")}
+    if sum(map(len, models.values())) > MAX_BYTES:
+        raise ExportError(f"both networks together exceed {MAX_BYTES} bytes")
+    images = golden_images()
+    inputs = np.concatenate([preprocess.to_network_input(image) for image in images])
+    largest = onnx_graph.largest_activation(net, inputs)
+    if not largest < MAX_ACTIVATION:
+        raise ExportError(f"an activation reaches {largest:.0f}, which half precision may not hold")
+    reference = onnx_graph.run(models["fp32"], inputs, ("logits",))[0]
+    halved = onnx_graph.run(models["fp16"], inputs, ("logits",))[0]
+    difference = float(np.abs(reference - halved).max())
+    if not difference < GOLDEN_TOLERANCE["fp16"] / 2:
+        raise ExportError(f"rounding to half precision moves a logit by {difference:.3f}")
+    evaluated = _figures(figures, models["fp32"])
+    spec = {
+        "format": layout.FORMAT,
+        "name": record.name,
+        "made": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "preprocess": preprocess.NAME,
+        "classes": [each.model_dump() for each in record.classes],
+        "intended_use": [each.model_dump() for each in record.intended_use],
+        "temperature": record.temperature,
+        "min_probability": record.min_probability,
+        "threshold_rule": record.threshold_rule,
+        "golden_tolerance": GOLDEN_TOLERANCE,
+    }
+    layout.Spec.model_validate(spec)
+    if out.exists():
+        shutil.rmtree(out)
+    targets = out / "targets"
+    targets.mkdir(parents=True)
+    _write_json(targets / layout.SPEC, spec)
+    _write_json(targets / layout.PRIVACY, record.privacy.model_dump(mode="json"))
+    (targets / layout.FP32).write_bytes(models["fp32"])
+    (targets / layout.FP16).write_bytes(models["fp16"])
+    packed = io.BytesIO()
+    np.savez_compressed(packed, images=images, logits=reference)
+    (targets / layout.GOLDEN).write_bytes(packed.getvalue())
+    (targets / layout.CARD).write_text(model_card(record, evaluated), "utf-8")
+    version = sign_bundle(out, keys)
+    return {
+        "version": version,
+        "bytes": {which: len(data) for which, data in models.items()},
+        "largest_activation": round(largest, 2),
+        "fp16_largest_logit_difference": round(difference, 5),
+    }
+
+
+def _figures(path: Path | None, fp32: bytes) -> dict[str, Any] | None:
+    """Read an evaluation and make sure that it judged this very network."""
+    if path is None:
+        return None
+    from hashlib import sha256
+
+    evaluated: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    if evaluated.get("model_sha256") != sha256(fp32).hexdigest():
+        raise ExportError(f"{path} judged another network; run trainer evaluate on a bundle of this one")
+    return evaluated
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", "utf-8")

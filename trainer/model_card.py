@@ -1,0 +1,97 @@
+"""The model card: what a reader must know, generated from the run and from an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from edge.messages import NOTICE
+from trainer.run_record import RunRecord
+
+MEAN = "mean_within_modality_balanced_accuracy"
+
+
+def model_card(record: RunRecord, figures: dict[str, Any] | None) -> str:
+    """Markdown text. ``figures`` is the JSON of ``trainer evaluate``; None says that there are none."""
+    lines = [f"# {record.name}", "", f"**{NOTICE.capitalize()}.** Made {record.made}.", ""]
+    lines += ["## What it is for", "", *_uses(record), ""]
+    lines += ["## Privacy of the training images", "", *_privacy(record), ""]
+    lines += ["## Training", "", *(f"- {key}: {value}" for key, value in record.training.items()), ""]
+    lines += ["## Data", "", *_data(record), ""]
+    lines += ["## Figures", ""]
+    if figures is None:
+        lines.append("Not evaluated. Do not rely on this model for anything.")
+    else:
+        lines += _figures(figures)
+    return "\n".join(lines) + "\n"
+
+
+def _uses(record: RunRecord) -> Iterator[str]:
+    for use in record.intended_use:
+        names = ", ".join(each.name for each in record.classes if each.group == use.group)
+        views = ", ".join(view or "not stated" for view in use.views)
+        modalities, parts = ", ".join(use.modalities), ", ".join(use.body_parts)
+        yield f"- `{use.group}`: modality {modalities}; body part {parts}; view {views}. Classes: {names}."
+    yield ""
+    yield "The box holds back anything else."
+    yield f"Abstention: {record.threshold_rule}."
+
+
+def _privacy(record: RunRecord) -> Iterator[str]:
+    privacy = record.privacy
+    yield f"- epsilon {_number(privacy.epsilon)} at delta {privacy.delta}; unit: one {privacy.unit}"
+    yield f"- adjacency: {privacy.adjacency}"
+    yield f"- mechanism: {privacy.mechanism}"
+    yield f"- sampling: {privacy.sampling}; rate {privacy.sampling_rate}; {privacy.steps} steps"
+    yield f"- noise multiplier {privacy.noise_multiplier:.4f}; clipping norm {privacy.clip}"
+    yield f"- accountant: {privacy.accountant}; cross-check by PRV: {_number(privacy.epsilon_cross_check)}"
+    yield f"- records: {privacy.records}, treated as public; noise: {privacy.noise_source}"
+    yield f"- tuned: {privacy.tuned}; cost of tuning: {privacy.tuning_cost}"
+    yield f"- not covered: {privacy.not_covered}"
+
+
+def _data(record: RunRecord) -> Iterator[str]:
+    data = record.data
+    counts = ", ".join(f"{name} {count}" for name, count in data.get("images_per_class", {}).items())
+    splits = ", ".join(data.get("splits", [])) or "none"
+    yield f"{data.get('images', '?')} images of {data.get('groups', '?')} groups, split {splits}; {counts}."
+    yield ""
+    for name, about in data.get("sets", {}).items():
+        yield f"- `{name}`: " + " ".join(f"{key}: {value}." for key, value in about.items())
+
+
+def _figures(figures: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"Split `{figures['split']}`, {figures['images']} images of {figures['groups']} groups, modality "
+        f"known; 95 % intervals by bootstrap over groups. {figures['left_out']} images were left out: "
+        "the model lacks their class."
+    )
+    yield ""
+    yield "| figure | value (95 % interval) |"
+    yield "|---|---|"
+    yield f"| accuracy | {_with_interval(figures, 'accuracy')} |"
+    yield f"| mean of the within-modality balanced accuracies | {_with_interval(figures, MEAN)} |"
+    for modality, part in figures["per_modality"].items():
+        yield f"| {modality}: balanced accuracy | {_with_interval(part, 'balanced_accuracy')} |"
+        for name, recall in part["recall"].items():
+            yield f"| recall of {name} | {recall:.3f} |"
+        for source, each in part["per_source"].items():
+            if each["classes"] > 1:
+                yield f"| {modality}: balanced accuracy within {source} | {each['balanced_accuracy']:.3f} |"
+    yield f"| abstained | {figures['abstained']:.3f} |"
+    yield f"| accuracy where it gave a label | {figures['accuracy_where_labelled']:.3f} |"
+    yield f"| expected calibration error | {figures['expected_calibration_error']:.3f} |"
+    yield ""
+    yield (
+        "Compare these figures with what brightness and sharpness alone reach on the same data (see Data): "
+        "where those come near or pass, a figure does not show that the model has learned the disease."
+    )
+
+
+def _with_interval(part: dict[str, Any], name: str) -> str:
+    low, high = part[f"{name}_interval"]
+    return f"{part[name]:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
