@@ -112,7 +112,19 @@ def test_capture_sees_no_key_and_calls_nobody() -> None:
     hidden = " ".join(capture["InaccessiblePaths"])
     assert "/etc/edge/keys" in hidden
     assert "/var/lib/edge/keys" in hidden
-    assert capture["ReadWritePaths"] == ["/var/lib/edge/inbox"]
+    assert capture["ReadWritePaths"] == ["/var/lib/edge/inbox /var/lib/edge/capture"]
+
+
+def test_engine_builder_sees_nothing_of_the_box_but_the_cache() -> None:
+    engine = service("edge-engine.service")
+    assert engine["TemporaryFileSystem"] == ["/var/lib/edge:ro,mode=0755"]
+    assert engine["BindPaths"] == ["/var/lib/edge/engines"]
+    assert engine["PrivateNetwork"] == ["yes"]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_io_uring_cannot_go_round_the_filter(unit: str) -> None:
+    assert any("@aio" in value and value.startswith("~") for value in service(unit)["SystemCallFilter"])
 
 
 def test_daemon_listens_nowhere_and_capture_on_the_dicom_port_alone() -> None:
