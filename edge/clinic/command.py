@@ -26,8 +26,9 @@ from edge.commands.rules import SKEW_MS, signing_topic, terminal
 from edge.messages import TRANSITIONS, Command, CommandState, CommandStatus, CommandType
 from edge.wire.codec import CodecError, decode_as, encode
 from edge.wire.errors import EnvelopeError
+from edge.wire.events import Answered, Arrived, Event
 from edge.wire.keys import SigningKey, VerifyKey
-from edge.wire.session import Answered, Arrived, Event, Session, SessionError
+from edge.wire.session import Session, SessionError
 from edge.wire.signed import sign_message, verify_message
 from edge.wire.topics import Topics
 

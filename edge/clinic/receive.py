@@ -25,9 +25,10 @@ from edge.clinic.vault import StreamKey, Vault
 from edge.messages import Acknowledgement, Body, DeviceState
 from edge.wire import pem
 from edge.wire.ack import sign_ack
+from edge.wire.events import Arrived, Connected
 from edge.wire.keys import PrivateKey, SigningKey
 from edge.wire.manifest import Manifest
-from edge.wire.session import Arrived, Connected, SessionError
+from edge.wire.session import SessionError
 from edge.wire.topics import Topics, site_filter
 
 VAULT = "vault.sqlite"

@@ -50,6 +50,7 @@ CREATE TABLE IF NOT EXISTS refused (
     reason TEXT PRIMARY KEY, count INTEGER NOT NULL, last_ms INTEGER NOT NULL);
 PRAGMA user_version = 1;
 """
+_VERSION = 1
 _PAD = 1024
 _NONCE = 12
 _KEY = 32
@@ -327,10 +328,13 @@ def connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
         if not readonly:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
-        database.execute("SELECT count(*) FROM sqlite_master")
+        made = database.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as error:
         database.close()
         raise VaultError(f"{path} is not a vault: {error}") from error
+    if made > _VERSION or (readonly and made == 0):
+        database.close()
+        raise VaultError(f"{path} is not a vault that this program knows (version {made})")
     return database
 
 

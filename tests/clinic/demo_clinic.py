@@ -78,7 +78,9 @@ def make_clinic(folder: Path, *, passphrase: bytes | None = None, now: datetime 
 class Box:
     """The box's side of a clinic in a test: keys, certificate, and where they are."""
 
-    def __init__(self, clinic: Path, folder: Path, device: str = "box-1") -> None:
+    def __init__(
+        self, clinic: Path, folder: Path, device: str = "box-1", *, passphrase: bytes | None = None
+    ) -> None:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.x509.oid import NameOID
@@ -98,8 +100,16 @@ class Box:
             csr=csr.public_bytes(serialization.Encoding.PEM),
         )
         self.request = request.model_copy(update={"proof": self.key.sign(_proof_of(request))})
-        text = keyring.add_box(keyring.open_root(clinic, None), device, self.request, NOW)
+        text = keyring.add_box(keyring.open_root(clinic, passphrase), device, self.request, NOW)
         self.package = _read(EnrolmentPackage, "EDGE ENROLMENT PACKAGE", text, "a package")
         (folder / "tls.key").write_bytes(pki.key_pem(tls))
         (folder / "tls.pem").write_bytes(self.package.certificate)
         (folder / "broker-ca.pem").write_bytes(self.package.broker_ca)
+
+    @staticmethod
+    def again(box: Box, *, forget: bool = False) -> Box:
+        """The same box with its disk wiped (``forget``) or as it is, for a new process."""
+        for name in ("spool", "ledger") if forget else ():
+            for path in box.folder.glob(f"{name}*"):
+                path.unlink()
+        return box

@@ -20,7 +20,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.clinic import keyring, pki
 from edge.clinic.places import read_config
-from edge.wire.session import Answered, Connected, Session, SessionConfig
+from edge.wire.events import Answered, Connected
+from edge.wire.session import Session, SessionConfig
 from tests.clinic.demo_clinic import NOW, Box, Broker, make_clinic
 
 T = "edge/1/demo"

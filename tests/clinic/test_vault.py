@@ -170,3 +170,15 @@ def test_not_a_vault(tmp_path: Path) -> None:
     (tmp_path / "v").write_bytes(b"hello, this is no database" * 100)
     with pytest.raises(VaultError, match="is not a vault"):
         Vault(tmp_path / "v", KEY)
+
+
+def test_a_vault_of_a_newer_program_or_none_yet(tmp_path: Path) -> None:
+    with pytest.raises(VaultError, match="does not exist"):
+        Vault(tmp_path / "v", KEY, readonly=True)
+    with Vault(tmp_path / "v", KEY) as vault:
+        vault._db.execute("PRAGMA user_version = 2")
+    with pytest.raises(VaultError, match="version 2"):
+        Vault(tmp_path / "v", KEY)
+    (tmp_path / "w").touch()
+    with pytest.raises(VaultError, match="version 0"):
+        Vault(tmp_path / "w", KEY, readonly=True)
