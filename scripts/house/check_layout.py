@@ -22,8 +22,9 @@ TOP_LEVEL = {
 }  # fmt: skip
 REQUIRED = TOP_LEVEL - {"docs"}
 LARGE_BYTES = 1_000_000
-# The shipped model: two ONNX files of together at most 8 MB, and its golden inputs and outputs.
-LARGE_ALLOWED = re.compile(r"firmware_config/model/.+\.(onnx|npz)")
+# The shipped model (two ONNX files of together at most 8 MB, golden inputs and outputs), and the weights that
+# private training starts from, learnt from drawn phantoms alone (trainer/pretrain.py).
+LARGE_ALLOWED = re.compile(r"firmware_config/model/.+\.(onnx|npz)|trainer/prior\.npz")
 PICTURES = {
     ".dcm",
     ".png",

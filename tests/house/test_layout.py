@@ -45,8 +45,8 @@ def test_clean_repository_passes(clean: Path) -> None:
     [
         f"see https://{HOST}/simple",
         "from files." + "pythonhost" + "ed.org",
-        "pip install --" + "index-url=https://example.org/simple x",
-        "export PIP_EXTRA_" + "INDEX_URL=x",
+        "pip install --index" + "-url=https://example.org/simple x",
+        "export PIP_EXTRA_INDEX" + "_URL=x",
         "pip install --find" + "-links wheels x",
         f"cd {FARM}/main",
         f'path = "{FARM}"',
