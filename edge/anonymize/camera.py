@@ -20,7 +20,7 @@ from edge.anonymize.faces import shrink
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
 from edge.anonymize.geometry import Box, fill_boxes, paint
 from edge.anonymize.looker import Job, Looker
-from edge.anonymize.rotation import RotatingLook
+from edge.anonymize.rotation import FINE, RotatingLook
 from edge.anonymize.self_test import SelfTest
 from edge.anonymize.track import Glimpse, bracket, face_masks
 from edge.imaging.frames import CleanFrame, Pixels, RawFrame
@@ -180,7 +180,7 @@ class CameraAnonymizer:
 
     def _face_job(self, waiting: _Waiting) -> Job:
         rows, columns = waiting.shape
-        small = shrink(waiting.pixels, self._settings.face_width)
+        small = shrink(waiting.pixels, round(self._settings.face_width * FINE))
         scale = (columns / small.shape[1], rows / small.shape[0])
         return Job(small, waiting.where.captured_ns, waiting.shape, scale=scale)
 

@@ -293,6 +293,7 @@ def _encode(dataset: Dataset) -> bytes:
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = UID(_IMPLEMENTATION)
+    meta.ImplementationVersionName = "EDGE"
     dataset.file_meta = meta
     dataset.preamble = b"\0" * 128
     buffer = io.BytesIO()

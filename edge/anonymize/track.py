@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edge.anonymize.geometry import Box
 
-HELD = 3
+HELD = 4
 """Earlier detections that still count: the rotated looks take turns, and a detector flickers."""
 _UNSURE = 0.5
 """Sizes by which the mask of a face that one side alone has seen is widened all round."""

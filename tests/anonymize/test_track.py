@@ -70,19 +70,21 @@ class Counting:
     name, sha256 = "counting", b"c" * 32
 
     def __init__(self, found=()):
-        self.rotations, self.found = [], found
+        self.rotations, self.widths, self.found = [], [], found
 
     def find(self, image, width, rotations=(0,)):
         self.rotations += rotations
+        self.widths.append(width)
         return [Box(0, 0, 10, 10)] if rotations[0] in self.found else []
 
 
 def test_every_rotation_has_its_turn_and_the_one_that_found_a_face_comes_back():
     faces = Counting()
     look = RotatingLook(faces, 320, 1.0)
-    for _ in range(3):
+    for _ in range(4):
         look(None)
-    assert faces.rotations == [0, 90, 0, 270, 0, 180]
+    assert faces.rotations == [0, 90, 0, 270, 0, 180, 0, 0]
+    assert faces.widths == [320] * 7 + [480]  # the last is the fine look, for small faces
     faces = Counting(found=(90,))
     look = RotatingLook(faces, 320, 1.0)
     for _ in range(3):
@@ -94,8 +96,8 @@ def test_a_slow_detector_looks_turned_more_rarely_but_still_does():
     now = iter(range(1000))
     faces = Counting()
     look = RotatingLook(faces, 320, 0.1, clock=lambda: next(now))
-    for _ in range(12):
+    for _ in range(16):
         look(None)
-    assert faces.rotations.count(0) == 12
+    assert faces.widths.count(320) + faces.widths.count(480) == len(faces.rotations)
     assert {90, 180, 270} <= set(faces.rotations)
-    assert len(faces.rotations) < 18
+    assert 16 <= len(faces.rotations) < 24
