@@ -128,10 +128,10 @@ def test_rows_go_on_an_acknowledgement_of_this_epoch_alone(path, clock):
 
 def test_bytes_run_out_lowest_priority_first_then_oldest(path, clock):
     s = spool(path, clock, max_bytes=1000)
-    for _ in range(3):
-        put(s, "live", 200, priority=0)
     for _ in range(2):
         put(s, "scanner", 200, priority=2)
+    for _ in range(3):
+        put(s, "live", 200, priority=0)
     put(s, "scanner", 300, priority=2)
     assert gaps(s) == [("live", 1, 2, "bytes")]
     assert seqs(s, "live") == [3]

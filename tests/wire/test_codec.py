@@ -136,3 +136,17 @@ def test_series_result_with_many_classes():
         frames_suppressed=1,
     )
     assert decode(encode(body)) == body
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [
+        b"\xa2\x61b\x01\x61a\x02",  # keys out of order
+        b"\xa2\x61a\x01\x61a\x02",  # one key twice
+        b"\xfb\x3f\xf8" + bytes(6),  # 1.5 in eight bytes
+        b"\xf9\x7e\x01",  # a NaN with something hidden in it
+    ],
+)
+def test_a_second_encoding_of_a_value_is_refused(twin):
+    with pytest.raises(cbor.CborError, match="not_canonical"):
+        cbor.loads(twin, cbor.Limits())

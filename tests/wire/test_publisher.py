@@ -366,6 +366,30 @@ def test_state_statuses_and_commands(broker, spool, parts):
     watcher.stop()
 
 
+def test_the_session_outlives_its_process_and_a_restart_of_the_broker(broker):
+    first = Session(broker.config("receiver"), [TOPICS.result("scanner")])
+    first.start()
+    wait_for(first.connected.is_set)
+    time.sleep(0.2)  # for the SUBACK
+    first.stop()
+    box = Session(broker.config("box-1"))
+    box.start()
+    wait_for(box.connected.is_set)
+    box.publish(TOPICS.result("scanner"), b"while you were away")
+    wait_for(lambda: not box.under_way())
+    box.stop()
+    broker.kill(signal.SIGTERM)
+    broker.start()
+    again = Session(broker.config("receiver"))
+    again.start()
+    got = []
+    while not got:
+        event = again.events.get(timeout=10)
+        got += [event.payload] if isinstance(event, Arrived) else []
+    assert got == [b"while you were away"]
+    again.stop()
+
+
 def test_a_box_that_dies_without_a_word_leaves_its_will(broker):
     watcher, got = _watch(broker, TOPICS.state)
     session = Session(broker.config("box-1"), will=Will(TOPICS.state, lambda: b"gone", delay_s=0))
