@@ -347,27 +347,41 @@ def _add_reidentify(sub: Sub[argparse.ArgumentParser]) -> None:
 def _reidentify(args: argparse.Namespace) -> int:
     import json
 
-    from edge.clinic.receive import VAULT
+    from edge.clinic.keyring import VAULT_KEY
+    from edge.clinic.receive import VAULT, vault_key
     from edge.clinic.reidentify import reidentify
 
     found = opened = 0
     with _errors():
-        try:
-            handle = None if args.all else bytes.fromhex(args.handle)
-        except ValueError as error:
-            raise _usage_error("expected an object's handle in hex, or --all") from error
-        vault = args.vault or args.dir / "receiver" / VAULT
-        rows = reidentify(args.dir, vault, handle, passphrase=_passphrase(args), by=getpass.getuser())
+        vault: Path = args.vault or args.dir / "receiver" / VAULT
+        rows = reidentify(
+            args.dir,
+            vault,
+            b"" if args.all else _handle(args.handle),
+            vault_key=vault_key(vault.parent) if (vault.parent / VAULT_KEY).exists() else None,
+            passphrase=_passphrase(args),
+            by=getpass.getuser(),
+        )
         for row in rows:
             found += 1
-            answer = {"study": row.block.study.hex(), "object": row.block.object.hex()}
+            answer = {"study": row.block.study.hex(), "object": row.block.object.hex(), "signed": row.signed}
             if row.identity is None:
                 answer["refused"] = row.reason
             else:
-                opened += 1
+                opened += row.signed is not False
                 names = ("patient_id", "issuer", "accession_number", "study_uid", "series_uid", "sop_uid")
                 answer |= {name: getattr(row.identity, name) for name in names}
             print(json.dumps(answer, ensure_ascii=False))
     if not found:
         print("no identity block for that handle in this vault", file=sys.stderr)
     return 0 if found and opened == found else 1
+
+
+def _handle(text: str) -> bytes:
+    try:
+        handle = bytes.fromhex(text)
+    except ValueError:
+        handle = b""
+    if not 4 <= len(handle) <= 16:
+        raise _usage_error(f"{text!r} is no handle; expected 8 to 32 hex digits, or --all")
+    return handle

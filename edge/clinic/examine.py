@@ -155,6 +155,15 @@ def _decode(payload: bytes) -> Body | AnyBody:
 def _identity(body: Body | AnyBody) -> IdentityBlock | None:
     if not isinstance(body, ObjectResult) or body.identity is None:
         return None
+    head = body.head
     return IdentityBlock(
-        body.head.device, body.study, body.series, body.object, body.identity_kid, body.identity
+        device=head.device,
+        epoch=head.epoch,
+        stream=head.stream,
+        seq=head.seq,
+        study=body.study,
+        series=body.series,
+        object=body.object,
+        kid=body.identity_kid,
+        block=body.identity,
     )

@@ -38,7 +38,7 @@ def render(
         height: lines of the terminal; decides how many studies fit.
     """
     bar = 0 if width < _NARROW else _BAR
-    parts: list[RenderableType] = [_boxes(view.boxes.values(), now_ms)]
+    parts: list[RenderableType] = [_boxes(view.boxes.values())]
     if view.live:
         parts += [Text(), _live(view.live.values(), now_ms, bar)]
     if view.studies:
@@ -60,13 +60,12 @@ def render(
     )
 
 
-def _boxes(states: Iterable[DeviceState], now_ms: int) -> RenderableType:
+def _boxes(states: Iterable[DeviceState]) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     for state in sorted(states, key=lambda item: item.device):
         mark = Text("● ", style="green") if state.online else Text("○ ", style="red")
-        age = max(0, now_ms - state.made_ms) // 1000
         facts = [
-            "online" if state.online else f"offline since {_ago(age)}",
+            "online" if state.online else "offline",
             state.engine or "no engine",
             f"spool {state.spool_rows}",
             f"inbox {state.inbox_objects}",
@@ -83,10 +82,11 @@ def _boxes(states: Iterable[DeviceState], now_ms: int) -> RenderableType:
 
 def _live(rows: Iterable[Live], now_ms: int, bar: int) -> Table:
     table = _table("Live")
-    table.add_column("source", no_wrap=True, max_width=24)
+    table.add_column("source", no_wrap=True, max_width=24 if bar else 17)
     table.add_column("finding", no_wrap=True)
-    table.add_column("probability" if bar else "prob.", no_wrap=True)
-    for name in ("fps", "latency p50" if bar else "p50", "p99", "dropped"):
+    if bar:
+        table.add_column("probability", no_wrap=True)
+    for name in ("fps", "latency p50 / p99" if bar else "p50/p99 ms", "dropped" if bar else "drops"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("held back", ratio=1)
     for live in sorted(rows, key=lambda item: (item.device, item.source)):
@@ -96,10 +96,9 @@ def _live(rows: Iterable[Live], now_ms: int, bar: int) -> Table:
         table.add_row(
             Text(f"{live.device}/{live.source}", style="bold"),
             Text(f"silent for {_ago(silent // 1000)}", style="red") if stale else label,
-            Text() if stale else share,
+            *([Text() if stale else share] if bar else []),
             Text("-" if stale else f"{live.fps():.1f}", style="cyan"),
-            _milliseconds(live.latency_ms(50)),
-            _milliseconds(live.latency_ms(99)),
+            _latency(live, " / " if bar else "/", " ms" if bar else ""),
             Text(f"{live.dropped}", style="yellow" if live.dropped else "dim"),
             _reasons(live.held_back),
         )
@@ -189,10 +188,11 @@ def _share(share: float, colour: str, width: int) -> Text:
     return bar.append(f"{' ' if width else ''}{share:.2f}", style="default")
 
 
-def _milliseconds(value: float | None) -> Text:
-    if value is None:
+def _latency(live: Live, between: str, unit: str) -> Text:
+    p50, p99 = live.latency_ms(50), live.latency_ms(99)
+    if p50 is None or p99 is None:
         return Text("-", style="dim")
-    return Text(f"{value:.0f} ms" if value < 10_000 else f"{value / 1000:.0f} s")
+    return Text(f"{p50:.0f}{between}{p99:.0f}{unit}")
 
 
 def _reasons(counts: Mapping[str, int], style: str = "yellow") -> Text:

@@ -4,19 +4,17 @@ One SQLite file (WAL, ``synchronous=FULL``: a commit returns after fsync). A res
 (device, epoch, stream, seq); the same key again is a duplicate and changes nothing. Bodies are
 encrypted with AES-256-GCM under the vault's key and padded, so that neither the file nor the length
 of a row tells a finding. What stays readable are handles, numbers and times. Identity blocks stand
-apart, in a table of their own, sealed to the custodian as the box sealed them: this computer
-cannot open them.
+apart, in a table of their own that the custodian can read without the vault's key, sealed to the
+custodian as the box sealed them: this computer cannot open them.
 
 One process at a time may hold a vault for writing; anybody with the key may read beside it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -24,60 +22,25 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from edge.clinic.sequence import Sequence as Arrived
+from edge.clinic.vault_file import SCHEMA, IdentityBlock, VaultError, connect, identity_blocks, lock
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS result (
-    id INTEGER PRIMARY KEY,
-    device TEXT NOT NULL, stream TEXT NOT NULL, epoch BLOB NOT NULL, seq INTEGER NOT NULL,
-    kind TEXT NOT NULL, study BLOB, arrived_ms INTEGER NOT NULL, sealed BLOB NOT NULL,
-    told INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (device, epoch, stream, seq));
-CREATE INDEX IF NOT EXISTS result_study ON result (study);
-CREATE INDEX IF NOT EXISTS result_untold ON result (device, stream, epoch, seq) WHERE told = 0;
-CREATE TABLE IF NOT EXISTS identity (
-    device TEXT NOT NULL, epoch BLOB NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL,
-    study BLOB NOT NULL, series BLOB NOT NULL, object BLOB NOT NULL, kid BLOB, block BLOB NOT NULL,
-    PRIMARY KEY (device, epoch, stream, seq));
-CREATE INDEX IF NOT EXISTS identity_object ON identity (object);
-CREATE TABLE IF NOT EXISTS position (
-    device TEXT NOT NULL, stream TEXT NOT NULL, epoch BLOB NOT NULL, upto INTEGER NOT NULL,
-    PRIMARY KEY (device, stream, epoch)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS gap (
-    device TEXT NOT NULL, stream TEXT NOT NULL, epoch BLOB NOT NULL,
-    first INTEGER NOT NULL, last INTEGER NOT NULL, why TEXT NOT NULL,
-    PRIMARY KEY (device, stream, epoch, first, last)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS refused (
-    reason TEXT PRIMARY KEY, count INTEGER NOT NULL, last_ms INTEGER NOT NULL);
-PRAGMA user_version = 1;
-"""
-_VERSION = 1
 _PAD = 1024
 _NONCE = 12
 _KEY = 32
+
+__all__ = ["IdentityBlock", "Record", "Stored", "StreamKey", "Vault", "VaultError", "identity_blocks"]
 
 StreamKey = tuple[str, str, bytes]
 """Device, stream, epoch."""
 
 
-class VaultError(Exception):
-    """The vault cannot be opened or read; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class IdentityBlock:
-    """A sealed identity block and the handles it belongs to; only the custodian can open it."""
-
-    device: str
-    study: bytes
-    series: bytes
-    object: bytes
-    kid: bytes | None
-    block: bytes
-
-
 @dataclass(frozen=True)
 class Record:
-    """One verified body on its way into the vault. ``payload`` holds no identity block."""
+    """One verified body on its way into the vault.
+
+    ``payload`` is what the box signed (`edge.clinic.examine.pack_evidence`), the identity block, sealed
+    to the custodian, included; else the box's signature could not be checked later.
+    """
 
     device: str
     stream: str
@@ -123,11 +86,11 @@ class Vault:
         if len(key) != _KEY:
             raise VaultError("the vault's key must be 32 bytes")
         self._aead = AESGCM(key)
-        self._lock = -1 if readonly else _lock(path)
+        self._lock = -1 if readonly else lock(path)
         self._db = connect(path, readonly=readonly)
         self._arrived: dict[StreamKey, Arrived] = {}
         if not readonly:
-            self._db.executescript(_SCHEMA)
+            self._db.executescript(SCHEMA)
             self._load()
         self._check_key()
 
@@ -212,6 +175,14 @@ class Vault:
         """Rows in the order of their arrival, from the first ``id`` greater than ``after``."""
         return self._rows("WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
 
+    def result_of(self, block: IdentityBlock) -> Stored | None:
+        """Return the result that an identity block came with."""
+        rows = self._rows(
+            "WHERE device = ? AND epoch = ? AND stream = ? AND seq = ?",
+            (block.device, block.epoch, block.stream, block.seq),
+        )
+        return rows[0] if rows else None
+
     def count(self, kind: str | None = None) -> int:
         """Number of rows, of one kind or of all."""
         row = self._db.execute(
@@ -240,13 +211,8 @@ class Vault:
         if not inserted:
             return False
         if record.identity:
-            block = record.identity
             self._db.execute(
-                "INSERT OR IGNORE INTO identity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(record.device, record.epoch, record.stream, record.seq),
-                    *(block.study, block.series, block.object, block.kid, block.block),
-                ),
+                "INSERT OR IGNORE INTO identity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(record.identity)
             )
         if record.gap:
             arrived.add(record.gap[0], record.gap[1])
@@ -269,7 +235,7 @@ class Vault:
         for device, stream, epoch, first, last in self._db.execute(later):
             self._arrived[device, stream, epoch].add(first, last)
 
-    def _rows(self, where: str, values: tuple[int, ...]) -> list[Stored]:
+    def _rows(self, where: str, values: tuple[str | bytes | int, ...]) -> list[Stored]:
         columns = "id, device, stream, epoch, seq, kind, arrived_ms, sealed"
         rows = self._db.execute(f"SELECT {columns} FROM result {where}", values).fetchall()  # noqa: S608 - constants
         return [
@@ -305,61 +271,3 @@ class Vault:
 def _bound(device: str, stream: str, epoch: bytes, seq: int) -> bytes:
     """Associated data of a row, so that no row can be moved to another key. Names hold no NUL."""
     return b"\0".join([b"vault-1", device.encode(), stream.encode(), epoch.hex().encode(), str(seq).encode()])
-
-
-def connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
-    """Open the vault's file, owner-only and durable.
-
-    Raises:
-        VaultError: it does not exist (read-only), or is no SQLite file.
-    """
-    if readonly and not path.exists():
-        raise VaultError(f"{path} does not exist; expected a receiver's vault (edge clinic receive makes it)")
-    if not readonly:
-        # Made here, so that the file and its journals (which copy its mode) are never readable by others.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    database = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rw'}",
-        uri=True,
-        isolation_level=None,
-        timeout=30,
-    )
-    try:
-        if not readonly:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-        made = database.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        database.close()
-        raise VaultError(f"{path} is not a vault: {error}") from error
-    if made > _VERSION or (readonly and made == 0):
-        database.close()
-        raise VaultError(f"{path} is not a vault that this program knows (version {made})")
-    return database
-
-
-def identity_blocks(path: Path, handle: bytes | None = None) -> Iterator[IdentityBlock]:
-    """Yield the sealed identity blocks of a vault, of one object or of all. Needs no vault key."""
-    database = connect(path, readonly=True)
-    try:
-        yield from (
-            IdentityBlock(*row)
-            for row in database.execute(
-                "SELECT device, study, series, object, kid, block FROM identity "
-                "WHERE ?1 IS NULL OR object = ?1 ORDER BY rowid",
-                (handle,),
-            )
-        )
-    finally:
-        database.close()
-
-
-def _lock(path: Path) -> int:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise VaultError(f"{path} is held by another receiver; end that one first") from error
-    return lock

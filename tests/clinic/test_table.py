@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from edge.clinic.lines import line
-from edge.clinic.receive import Tally, _newer
+from edge.clinic.receive import Observer, Tally, _newer
+from edge.clinic.screen import Both, Screen
 from edge.clinic.table import render
 from edge.clinic.view import MAX_STUDIES, View
 from edge.messages import DeviceState, SourceHealth
@@ -79,13 +80,14 @@ def test_the_picture_fits_its_terminal_and_always_says_what_it_is_not_for(width:
             ]
         )
     )
-    view.result(batch(1, finding()), NOW_MS)
+    view.result(batch(1, finding(), suppressed={"no_bracket": 2}), NOW_MS)
     for n in range(40):
         view.result(result(n + 1, study=bytes([n]) * 16), NOW_MS)
     shown = picture(view, width=width)
     assert max(len(row) for row in shown.splitlines()) <= width
     assert "research use, not for diagnosis" in shown
     assert "newest" in shown
+    assert width < 80 or "2 no bracket" in shown
 
 
 def test_words_from_outside_cannot_colour_or_break_the_table() -> None:
@@ -132,3 +134,16 @@ def test_a_json_line_holds_everything_but_identity() -> None:
     assert "identity" not in fields
     assert "identity_kid" not in fields
     assert not json.loads(line(result(2), 42))["identified"]
+
+
+def test_the_screen_draws_what_the_receiver_tells() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120, height=40)
+    with Screen(View(), "demo", console) as screen:
+        observer = Both(Observer(), screen)
+        observer.result(result(1, finding("glioma", 0.91)), NOW_MS)
+        observer.in_order(result(1, finding("glioma", 0.91)), NOW_MS)
+        observer.state(state())
+        observer.turn(Tally(connected=True))
+    for words in ("glioma", "box-1", "0.91", "research use"):
+        assert words in out.getvalue(), words

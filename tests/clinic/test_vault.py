@@ -29,8 +29,9 @@ def record(seq: int, *, payload: bytes = PLANTED, **other: object) -> Record:
     return Record(**{**base, "payload": payload, **other})  # type: ignore[arg-type]
 
 
-def block(name: bytes) -> IdentityBlock:
-    return IdentityBlock("box-1", b"s" * 16, b"r" * 16, name * 16, b"k" * 16, b"sealed:" + name)
+def block(seq: int, name: bytes) -> IdentityBlock:
+    handles = (b"s" * 16, b"r" * 16, name * 16)
+    return IdentityBlock("box-1", EPOCH, "scanner", seq, *handles, b"k" * 16, b"sealed:" + name)
 
 
 def test_a_row_is_kept_once_and_the_position_rises_without_holes(tmp_path: Path) -> None:
@@ -126,10 +127,12 @@ def test_a_row_moved_to_another_place_does_not_open(tmp_path: Path) -> None:
 def test_identity_blocks_stand_apart_and_need_no_vault_key(tmp_path: Path) -> None:
     path = tmp_path / "v"
     with Vault(path, KEY) as vault:
-        vault.store([record(1, identity=block(b"a")), record(2, identity=block(b"b")), record(3)])
-        vault.store([record(1, identity=block(b"c"))])
+        vault.store([record(1, identity=block(1, b"a")), record(2, identity=block(2, b"b")), record(3)])
+        vault.store([record(1, identity=block(1, b"c"))])
         assert [item.block for item in identity_blocks(path)] == [b"sealed:a", b"sealed:b"]
     assert [item.block for item in identity_blocks(path, b"b" * 16)] == [b"sealed:b"]
+    assert [item.block for item in identity_blocks(path, b"bbbb")] == [b"sealed:b"], "as the table shows it"
+    assert len(list(identity_blocks(path, b"s" * 16))) == 2, "all of a study"
     assert list(identity_blocks(path, b"z" * 16)) == []
 
 

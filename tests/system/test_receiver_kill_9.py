@@ -138,7 +138,7 @@ def test_fifty_results_once_each_through_two_kills(
     # The custodian, and only the custodian, gets back to the patient; and it is audited.
     assert main(["clinic", "reidentify", str(clinic), (7).to_bytes(16, "big").hex()]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert (answer["patient_id"], answer["sop_uid"]) == (PATIENT, "1.2.3.7")
+    assert (answer["patient_id"], answer["sop_uid"], answer["signed"]) == (PATIENT, "1.2.3.7", True)
     audit = (clinic / "custodian" / "reidentified.jsonl").read_text()
     assert json.loads(audit)["object"] == (7).to_bytes(16, "big").hex()
     assert PATIENT not in audit
