@@ -29,7 +29,7 @@ def _measure(folder: Path, size: tuple[int, int], seconds: int, data: Path | Non
     with Site.running(folder / "site", source=video_source(video, kind)) as site:
         site.enrol()
         site.start_broker()
-        site.start_receiver(site.folder / "opened.jsonl", table=False)
+        site.start_receiver(table=False)
         command = [sys.executable, "-m", "edge.cli", "bench", "--settings", str(site.settings)]
         command += ["--source", str(video), "--seconds", str(seconds), "--json"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

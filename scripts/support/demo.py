@@ -77,13 +77,6 @@ def _say(text: str) -> None:
     print(f"\033[1m==\033[0m {text}" if sys.stdout.isatty() else f"== {text}", flush=True)
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    whole = path.read_bytes().rpartition(b"\n")[0]
-    return [json.loads(line) for line in whole.splitlines()]
-
-
 def _send(site: Site, files: list[Path]) -> None:
     """Send with storescu, one association for each transfer syntax."""
     by_flag: dict[str, list[Path]] = {}
@@ -96,42 +89,37 @@ def _send(site: Site, files: list[Path]) -> None:
             raise StepError(f"storescu ended with exit code {code}; the capture process said:\n{site.tail('capture')}")
 
 
-def _objects(path: Path) -> list[dict[str, Any]]:
-    return [line for line in _lines(path) if line["kind"] == "object"]
-
-
 def _run_box(
     folder: Path, made: Inputs, *, control: bool, table: bool, files: list[Path]
-) -> tuple[Site, Path, dict[str, Any]]:
-    """One whole life of a clinic with a box; returns the site (stopped), the opened results and the figures."""
+) -> tuple[Site, dict[str, Any]]:
+    """One whole life of a clinic with a box; returns the site (stopped) and the figures."""
     place = folder / "video.avi"
     site = Site(folder, source=video_source(place, made.image_kind))
-    opened = site.folder / "opened.jsonl"
     try:
         site.enrol()
         make_observer(site)  # before the broker reads its ACL
         site.start_broker()
         start_observer(site)
-        site.start_receiver(opened, table=table)
+        site.start_receiver(table=table)
         site.start_capture()
         site.start_daemon(site.folder / "tap", control=control)
         _send(site, files)
-        wait_for("a result for each object", lambda: len(_objects(opened)) >= len(files), 30 + 8 * len(files))
+        wait_for("a result for each object", lambda: len(site.results("object")) >= len(files), 30 + 8 * len(files))
         # The video comes once the scanner is done: until now its source was missing, and was waited for.
         os.link(made.video, place)
         length = made.frames / 30
-        wait_for("the video's last second", lambda: _video_done(opened, length), 60 + 2 * length)
+        wait_for("the video's last second", lambda: _video_done(site, length), 60 + 2 * length)
         time.sleep(2.5)
     finally:
         site.stop("daemon")
         time.sleep(1.0)
         site.stop_all()
     figures = json.loads((site.folder / "tap" / "figures.json").read_text())
-    return site, opened, figures
+    return site, figures
 
 
-def _video_done(opened: Path, seconds: float) -> bool:
-    live = [line for line in _lines(opened) if line["kind"] == "live"]
+def _video_done(site: Site, seconds: float) -> bool:
+    live = site.results("live")
     if not live:
         return False
     first = live[0]["arrived_ms"]
@@ -167,13 +155,13 @@ def _suppressed(lines: list[dict[str, Any]]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _search(site: Site, opened: Path, words: list[str]) -> dict[str, set[str]]:
+def _search(site: Site, words: list[str]) -> dict[str, set[str]]:
     """Every place where a leak could be; the same for the run and its control."""
     tapped = sorted((site.folder / "tap").glob("*.npy"))
     scanner = [path for path in tapped if path.name.startswith("scanner")]
     video = [path for path in tapped if not path.name.startswith("scanner")]
     return {
-        "opened payloads": leaks.in_bytes([opened], words),
+        "opened payloads": leaks.in_bytes([site.opened], words),
         "clean frames, bytes": leaks.in_bytes(tapped, words),
         "clean frames, read by OCR": leaks.in_pixels(
             scanner + leaks.spread(video, _OCR_VIDEO), words, site.folder
@@ -204,17 +192,16 @@ def run(seconds: int, out: Path | None, folder: Path, data: Path | None) -> int:
         f"{seconds} s with a face and a name on the wall; {len(words)} planted words in all"
     )
     _say("a clinic, a box and Mosquitto (TLS 1.3) on this machine; DICOM by storescu, then the video")
-    site, opened, figures = _run_box(folder / "run", made, control=False, table=True, files=files)
-    lines = _lines(opened)
-    results = _objects(opened)
+    site, figures = _run_box(folder / "run", made, control=False, table=True, files=files)
+    lines, results = site.results(), site.results("object")
     _say("what the broker saw of the same messages")
     wire = summarize(site)
     print(wire.table)
     _say("the search for planted names, and its control with anonymization passed through")
-    found = _search(site, opened, words)
+    found = _search(site, words)
     own = [path for path in files if path.parent == folder / "inputs" / "dicom"]
-    control, control_opened, _ = _run_box(folder / "control", made, control=True, table=False, files=own)
-    control_found = _search(control, control_opened, words)
+    control, _ = _run_box(folder / "control", made, control=True, table=False, files=own)
+    control_found = _search(control, words)
     for place, hits in found.items():
         print(f"   {place:<28} found {len(hits):>3}   control found {len(control_found[place]):>3}")
     faces, control_faces = _faces(site), _faces(control)

@@ -7,6 +7,7 @@ on the loopback interface alone.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 AE_TITLE, SENDER = "EDGE", "SCANNER"
@@ -212,9 +214,23 @@ min_free = "64 MiB"
 
         wait_for("the daemon's READY", ready, 60)
 
-    def start_receiver(self, out: Path, *, table: bool) -> None:
-        """Start the clinic's receiver; findings go to ``out`` as JSON lines, and to the terminal as a table."""
-        command = [sys.executable, "-m", "edge.cli", "clinic", "receive", str(self.clinic), "--json-file", str(out)]
+    @property
+    def opened(self) -> Path:
+        """What the receiver opened, as JSON lines."""
+        return self.folder / "opened.jsonl"
+
+    def results(self, kind: str = "") -> list[dict[str, Any]]:
+        """The bodies that the receiver opened so far, of one kind or all."""
+        if not self.opened.exists():
+            return []
+        whole = self.opened.read_bytes().rpartition(b"\n")[0]
+        bodies = [json.loads(line) for line in whole.splitlines()]
+        return [body for body in bodies if kind in ("", body["kind"])]
+
+    def start_receiver(self, *, table: bool) -> None:
+        """Start the clinic's receiver; it writes `opened`, and a live table to a terminal."""
+        command = [sys.executable, "-m", "edge.cli", "clinic", "receive", str(self.clinic)]
+        command += ["--json-file", str(self.opened)]
         terminal = table and sys.stdout.isatty()
         self.start("receiver", command + (["--table"] if terminal else ["--quiet"]), attached=terminal)
 

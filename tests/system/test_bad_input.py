@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -35,8 +34,7 @@ def _dicom(path, image=None, kind=("CT", "CHEST", ""), **tags):
 
 
 def _results(here):
-    lines = here.edge("clinic", "results", str(here.clinic)).splitlines()
-    return [line for line in map(json.loads, lines) if line["kind"] == "object"]
+    return here.results("object")
 
 
 def _say(line):
@@ -46,7 +44,7 @@ def _say(line):
 def _up(here):
     here.enrol()
     here.start_broker()
-    here.start_receiver(here.folder / "opened.jsonl", table=False)
+    here.start_receiver(table=False)
     here.start_capture()
     here.start_daemon()
 
@@ -115,7 +113,7 @@ def test_without_a_broker_results_wait_and_then_arrive(site, tmp_path):
     assert here.store([_dicom(tmp_path / f"{n}.dcm") for n in range(3)]) == 0
     wait_for("the inbox to empty", lambda: not list((here.state / "inbox").glob("[0-9a-f]*")), 60)
     here.start_broker()
-    here.start_receiver(here.folder / "opened.jsonl", table=False)
+    here.start_receiver(table=False)
     wait_for("three results", lambda: len(_results(here)) == 3, 60)
 
 
@@ -128,7 +126,7 @@ def test_a_full_disk_refuses_the_sender_and_loses_nothing(site, tmp_path):
     try:
         here.enrol()
         here.start_broker()
-        here.start_receiver(here.folder / "opened.jsonl", table=False)
+        here.start_receiver(table=False)
         here.start_capture()  # no daemon: the inbox only fills
         objects = [_dicom(tmp_path / f"{n}.dcm", _image(1400)) for n in range(8)]
         codes = [here.store([file]) for file in objects]
@@ -163,7 +161,7 @@ def test_a_wrong_part_is_named_and_the_daemon_does_not_start(site, tmp_path):
     shutil.copytree(_shipped(), model)
     onnx = model / "targets" / "model.fp32.onnx"
     onnx.write_bytes(onnx.read_bytes()[:-1] + b"!")
-    here.settings.write_text(here.settings.read_text().replace(str(_shipped()), str(model)))
+    here.settings.write_text(here.settings.read_text().replace(f"{_shipped()}\"", f"{model}\""))
     done = _run(here)
     assert done.returncode == 69
     assert "model.fp32.onnx" in done.stderr

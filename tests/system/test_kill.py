@@ -25,7 +25,9 @@ def _objects(folder):
     uids = set()
     for number in range(OBJECTS):
         image = np.full((64, 64), 20, np.uint8)
-        cv2.ellipse(image, (32, 32), (22, 27), int(rng.integers(0, 90)), 0, 360, int(rng.integers(90, 200)), -1)
+        cv2.ellipse(
+            image, (32, 32), (22, 27), int(rng.integers(0, 90)), 0, 360, int(rng.integers(90, 200)), -1
+        )
         image = cv2.GaussianBlur(image, (0, 0), 1.0)
         if number % 10 == 0:
             study = {
@@ -45,12 +47,11 @@ def test_two_hundred_objects_survive_random_kills(site, tmp_path):
     from support.site import wait_for
 
     here = site(extra='[log]\nlevel = "warning"')
-    opened = here.folder / "opened.jsonl"
     (tmp_path / "objects").mkdir()
     files, uids = _objects(tmp_path / "objects")
     start = {
         "broker": here.start_broker,
-        "receiver": lambda: here.start_receiver(opened, table=False),
+        "receiver": lambda: here.start_receiver(table=False),
         "capture": here.start_capture,
         "daemon": here.launch_daemon,
     }
@@ -82,7 +83,7 @@ def test_two_hundred_objects_survive_random_kills(site, tmp_path):
         lines = here.edge("clinic", "results", str(here.clinic)).splitlines()
         return [line for line in map(json.loads, lines) if line["kind"] == "object"]
 
-    wait_for("a result for each object", lambda: len(results()) >= OBJECTS, 240)
+    wait_for("a result for each object", lambda: len(here.results("object")) >= OBJECTS, 240)
     time.sleep(3)  # whatever comes twice has time to come
     answers = results()
     identities = here.edge("clinic", "reidentify", str(here.clinic), "--all").splitlines()
