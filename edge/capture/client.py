@@ -163,7 +163,7 @@ class CaptureClient:
                         os.close(fd)
         except (link.LinkClosed, KeyError, TypeError, ValueError, ValidationError) as error:
             if not isinstance(error, link.LinkClosed):
-                log.error("the capture process sent what is no message")  # noqa: TRY400  it may quote the message
+                log.error("the capture process sent what is no message")
         finally:
             self._connected.clear()
             end.close()

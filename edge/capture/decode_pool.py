@@ -101,7 +101,7 @@ class DecodePool:
         except (OSError, link.LinkClosed):  # TimeoutError is an OSError
             if worker is not None:
                 worker.kill()
-            log.error("a decoder worker cannot be started; trying again")  # noqa: TRY400
+            log.error("a decoder worker cannot be started; trying again")
             self._stopping.wait(backoff.next())
             return None
         backoff.reset()

@@ -108,7 +108,7 @@ class DicomScp:
             )
         except OSError as error:
             self._gauge.say("failed")
-            log.error(  # noqa: TRY400
+            log.error(
                 "DICOM port %s:%d cannot be had (errno %s); free it or change dicom.port; trying again",
                 settings.bind, settings.port, error.errno,
             )  # fmt: skip
@@ -125,7 +125,7 @@ class DicomScp:
         entity.maximum_associations = settings.max_associations
         entity.maximum_pdu_size = settings.max_pdu
         entity.network_timeout = settings.idle
-        entity.acse_timeout = min(settings.idle, 30.0)
+        entity.acse_timeout = min(settings.idle, 10.0)
         entity.dimse_timeout = settings.idle
         entity.add_supported_context(Verification)
         syntaxes = transfer_syntaxes()
@@ -159,10 +159,16 @@ class DicomScp:
 
     def _on_close(self, event: Any) -> None:
         self._budget.give_back(event.assoc)
+        if event.assoc.requestor.primitive is None:
+            # Closed before it asked for an association: pynetdicom would hold its place until the
+            # ACSE timeout (pynetdicom#669), so a few probes would shut out every scanner.
+            event.assoc.dul.to_user_queue.put(None)
 
     def _on_rejected(self, event: Any) -> None:
-        caller = event.assoc.requestor.ae_title
-        log.warning("an association was rejected: calling AE %s is not allowed or there are too many", caller)
+        caller = ascii(event.assoc.requestor.ae_title)
+        log.warning(
+            "an association with calling AE %s was rejected: wrong AE title, or too many at once", caller
+        )
 
     def _on_store(self, event: Any) -> Dataset:
         try:
@@ -184,7 +190,7 @@ class DicomScp:
             return _status(OUT_OF_RESOURCES, "inbox full, send again later")
         except OSError as error:
             self._gauge.drop()
-            log.error("an object was refused: the disk refuses (errno %s)", error.errno)  # noqa: TRY400
+            log.error("an object was refused: the disk refuses (errno %s)", error.errno)
             return _status(OUT_OF_RESOURCES, "cannot store now, send again later")
         self._gauge.count()
         return _status(SUCCESS)

@@ -183,7 +183,7 @@ class Folder:
         except FileNotFoundError:
             return
         except OSError:
-            log.error("source=%s a file cannot be removed; make the folder writable", self._name)  # noqa: TRY400
+            log.error("source=%s a file cannot be removed; make the folder writable", self._name)
             self._remember(mark)
 
     def _skip(self, mark: Mark, why: str) -> None:

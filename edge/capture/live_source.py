@@ -96,7 +96,7 @@ class LiveSource:
             try:
                 end = self._start_process()
             except OSError:
-                log.error("source=%s its process cannot be started; trying again", self._gauge.name)  # noqa: TRY400
+                log.error("source=%s its process cannot be started; trying again", self._gauge.name)
             else:
                 self._pass_on(end, backoff)
             if not self._stopping.is_set():

@@ -61,7 +61,7 @@ class Outlet:
             try:
                 self._on_frame(frame)
             except Exception as error:  # noqa: BLE001  it must be seen, but must not silence the source
-                log.error("a frame was lost by the stage that takes frames: %s", type(error).__name__)  # noqa: TRY400
+                log.error("a frame was lost by the stage that takes frames: %s", type(error).__name__)
                 _release(frame)
 
 
