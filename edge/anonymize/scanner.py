@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
 from edge.anonymize.geometry import Box, fill, fill_flat, paint
-from edge.anonymize.models import DetectorUnavailable
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
 from edge.messages import SuppressReason
@@ -139,7 +138,7 @@ class ScannerAnonymizer:
             try:
                 texts = mask_text(pixels, self._detectors)
                 looks = (Look(self._detectors.text.name, self._detectors.text.sha256, 0, 0, texts.texts),)
-            except DetectorUnavailable:
+            except Exception:  # noqa: BLE001  # whatever went wrong, no complete look was had
                 obstacle = "detector_failed"
         area = int(kept.sum())
         reason, ran_ns = self._self_test.state()

@@ -82,20 +82,21 @@ def test_a_secondary_capture_is_held_even_with_regions():
 class Broken:
     name, sha256 = "pp-ocrv4-det", b"t" * 32
 
-    def __init__(self, real, after):
-        self.real, self.left = real, after
+    def __init__(self, real, after, error=DetectorUnavailable):
+        self.real, self.left, self.error = real, after, error
 
     def find(self, image, within=None):
         self.left -= 1
         if self.left < 0:
-            raise DetectorUnavailable("broken for the test")
+            raise self.error("broken for the test")
         return self.real.find(image, within)
 
     glance = find
 
 
-def test_a_detector_that_breaks_in_service_holds_the_frame(detectors):
-    scanner = ScannerAnonymizer(Anonymize(), Detectors(detectors.faces, Broken(detectors.text, 1)))
+@pytest.mark.parametrize("error", [DetectorUnavailable, IndexError])
+def test_a_detector_that_breaks_in_service_holds_the_frame(detectors, error):
+    scanner = ScannerAnonymizer(Anonymize(), Detectors(detectors.faces, Broken(detectors.text, 1, error)))
     assert scanner.clean(raw(radiograph())).reason == "detector_failed"
 
 
