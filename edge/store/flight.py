@@ -15,7 +15,7 @@ _MOST_DOUBLINGS = 6
 
 @dataclass
 class _Sent:
-    stream: str
+    window: str | None
     tries: int
     again: float
 
@@ -35,8 +35,11 @@ class Flight:
         self._under_way: Counter[str] = Counter()
         self._cursor: dict[str, int] = {}
 
+    def __contains__(self, row: int) -> bool:
+        return row in self._sent
+
     def cursor(self, stream: str) -> int:
-        """The highest number of the stream that was ever sent."""
+        """The highest number of the stream that was ever sent, rows outside the window left out."""
         return self._cursor.get(stream, 0)
 
     def room(self, stream: str) -> int:
@@ -47,19 +50,24 @@ class Flight:
         """Ids of rows to send again, in the order of their first sending."""
         return [row for row, sent in self._sent.items() if sent.again <= now]
 
-    def sent(self, row: int, stream: str, seq: int, now: float) -> None:
-        """Note that a row was handed to the broker."""
+    def sent(self, row: int, now: float, window: tuple[str, int] | None) -> None:
+        """Note that a row was handed to the broker.
+
+        ``window``: stream and number of a row that the stream's window counts; None for one that
+        goes past it.
+        """
         known = self._sent.get(row)
-        if known is None:
+        if known is None and window:
+            stream, seq = window
             self._under_way[stream] += 1
             self._cursor[stream] = max(self.cursor(stream), seq)
         tries = known.tries + 1 if known else 0
         wait = self._resend_after * 2 ** min(tries, _MOST_DOUBLINGS)
-        self._sent[row] = _Sent(stream, tries, now + wait)
+        self._sent[row] = _Sent(window[0] if window else None, tries, now + wait)
 
     def landed(self, rows: Iterable[int]) -> None:
         """Forget rows that are gone from the spool."""
         for row in rows:
             sent = self._sent.pop(row, None)
-            if sent:
-                self._under_way[sent.stream] -= 1
+            if sent and sent.window is not None:
+                self._under_way[sent.window] -= 1

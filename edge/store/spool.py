@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS row (
 );
 CREATE INDEX IF NOT EXISTS row_priority ON row (priority, id);
 CREATE INDEX IF NOT EXISTS row_born ON row (born);
+CREATE INDEX IF NOT EXISTS row_gap ON row (stream) WHERE gap_first IS NOT NULL;
 CREATE TABLE IF NOT EXISTS source (source BLOB PRIMARY KEY, born REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dead (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -65,7 +66,14 @@ _INSERT = (
 )
 _DELETE = "DELETE FROM row WHERE id = ? RETURNING stream, seq, priority, size, gap_first, gap_last, gap_why"
 _ONE = "SELECT id, stream, seq, topic, sealed FROM row WHERE id = ?"
-_LATER = "SELECT id, stream, seq, topic, sealed FROM row WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?"
+_LATER = (
+    "SELECT id, stream, seq, topic, sealed FROM row"
+    " WHERE stream = ? AND seq > ? AND gap_first IS NULL ORDER BY seq LIMIT ?"
+)
+_TELLING = "SELECT id, stream, seq, topic, sealed FROM row WHERE gap_first IS NOT NULL ORDER BY id"
+_MOST_TOLD = 16
+"""Gaps of a stream that are told between two acknowledgements of it. More would fill the spool of a box
+that is cut off for weeks; they grow together meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,7 @@ class Spool:
         self._flight = Flight(resend_after, window)
         self._listeners: list[Callable[[], None]] = []
         self._held: Counter[int | None] = Counter()  # bytes by priority; dead letters under None
+        self._told: Counter[str] = Counter()  # gaps told since the stream's last acknowledgement
         self._gone: list[int] = []  # rows that the transaction under way deletes
         with self._writing():
             self.epoch = remembered(self._db, "epoch", lambda: os.urandom(16))
@@ -218,6 +227,7 @@ class Spool:
             seq = self._next(gap.stream, priority)
             told = (gap.first, gap.last, gap.why)
             self._insert(gap.stream, seq, topic, priority, self._running.keep(), seal(seq), told)
+        self._told[gap.stream] += 1
         self._tell()
         return seq
 
@@ -300,29 +310,34 @@ class Spool:
             db.execute("DELETE FROM source WHERE source = ?", (source,))
 
     def due(self, now: float, limit: int) -> list[Row]:
-        """Up to ``limit`` rows to send: first those to send again, then new ones.
+        """Up to ``limit`` rows to send: those to send again, those that tell of gaps, new ones.
 
         New rows come stream by stream, the stream of the highest priority first, each in the order
         of its numbers. The caller reports a prefix of the list to `sent`.
+
+        A row that tells of a gap goes past the stream's window: the window may be full of rows that
+        the receiver cannot acknowledge before it knows of the gap.
         """
         with self._reading() as db:
             again = [db.execute(_ONE, (id_,)).fetchone() for id_ in self._flight.overdue(now)[:limit]]
             rows = [Row(*row) for row in again if row]
+            rows += [Row(*row) for row in db.execute(_TELLING) if row[0] not in self._flight]
             for (stream,) in db.execute("SELECT name FROM stream ORDER BY priority DESC, name").fetchall():
                 room = min(limit - len(rows), self._flight.room(stream))
                 if room > 0:
                     rows += [
                         Row(*row) for row in db.execute(_LATER, (stream, self._flight.cursor(stream), room))
                     ]
-            return rows
+            return rows[:limit]
 
     def sent(self, rows: Iterable[int], now: float) -> None:
         """Note that these rows were handed to the broker at ``now``."""
         with self._reading() as db:
             for id_ in rows:
-                found = db.execute("SELECT stream, seq FROM row WHERE id = ?", (id_,)).fetchone()
+                found = db.execute("SELECT stream, seq, gap_first FROM row WHERE id = ?", (id_,)).fetchone()
                 if found:
-                    self._flight.sent(id_, found[0], found[1], now)
+                    stream, seq, tells = found
+                    self._flight.sent(id_, now, (stream, seq) if tells is None else None)
 
     def acknowledge(self, stream: str, epoch: bytes, upto: int) -> int:
         """Delete what the receiver holds: numbers 1 to ``upto``. Returns how many rows went.
@@ -340,6 +355,7 @@ class Spool:
                 self._held[priority] -= size
                 self._gone.append(id_)
             gaps.settle(db, stream, upto)
+            self._told[stream] = 0
             return len(gone)
 
     def dead_letter(self, row: int, why: Literal["refused", "too_large"]) -> None:
@@ -353,9 +369,9 @@ class Spool:
             self._held[None] += self._give_up(row, why)
 
     def pending_gaps(self) -> list[PendingGap]:
-        """Gaps that no row tells of yet; see `report_gap`."""
+        """Gaps that no row tells of yet and that may be told now; see `report_gap`."""
         with self._reading() as db:
-            return gaps.pending(db)
+            return [gap for gap in gaps.pending(db) if self._told[gap.stream] < _MOST_TOLD]
 
     def counts(self) -> Counts:
         """What is here."""

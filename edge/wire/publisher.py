@@ -267,7 +267,7 @@ class Publisher:
         except Exception as error:  # noqa: BLE001 - a retained command comes again at each start: it must not stop results
             # The text could hold anything; the class of the error is enough to find it.
             self.counts["command_failed"] += 1
-            log.error("taking a command failed: %s", type(error).__name__)  # noqa: TRY400 - see above
+            log.error("taking a command failed: %s", type(error).__name__)
 
     def _take_ack(self, message: Arrived) -> None:
         try:

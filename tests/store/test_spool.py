@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.store.database import StoreError
+from edge.store.gaps import pending
 from edge.store.spool import Spool
 
 DAY = 86400.0
@@ -207,7 +208,7 @@ def test_a_gap_is_told_in_a_row_of_its_own(path, clock):
     assert s.report_gap(gap, "t/a", lambda seq: b"gap%d" % seq, priority=1) == 6
     assert s.pending_gaps() == []
     assert s.report_gap(gap, "t/a", lambda seq: b"again", priority=1) is None
-    assert s.due(0, 10)[-1].sealed == b"gap6"
+    assert s.due(0, 10)[0].sealed == b"gap6"
 
 
 def test_a_gap_row_that_is_given_up_comes_back_as_part_of_a_larger_gap(path, clock):
@@ -219,6 +220,35 @@ def test_a_gap_row_that_is_given_up_comes_back_as_part_of_a_larger_gap(path, clo
         put(s)
     assert gaps(s) == [("a", 1, 9, "bytes")]
     assert seqs(s) == [10, 11, 12]
+
+
+def test_a_gap_is_told_past_a_window_that_only_it_can_open(path, clock):
+    """Row 2 was given up; what is under way cannot be acknowledged until the clinic knows of it."""
+    s = spool(path, clock, max_bytes=10_000, window=3)
+    for _ in range(8):
+        put(s)
+    s.sent([r.id for r in s.due(0, 1)], 0)  # 1
+    s.dead_letter(s.due(0, 1)[0].id, "refused")  # 2
+    s.sent([r.id for r in s.due(0, 10)], 0)  # 3, 4: the window is full
+    assert s.due(0, 10) == []
+    assert s.report_gap(s.pending_gaps()[0], "t/a", lambda _: b"gap", priority=1) == 9
+    assert seqs(s) == [9]
+    s.sent([s.due(0, 10)[0].id], 0)
+    assert seqs(s) == []
+    s.acknowledge("a", s.epoch, 4)
+    assert seqs(s) == [5, 6, 7]
+
+
+def test_a_box_that_is_cut_off_does_not_fill_its_spool_with_gaps(path, clock):
+    s = spool(path, clock, max_bytes=1000)
+    for _ in range(200):
+        put(s, "live", 100, priority=0)
+        for gap in s.pending_gaps():
+            s.report_gap(gap, "t/live", lambda _: bytes(10), priority=2)
+    assert s._db.execute("SELECT COUNT(*) FROM row WHERE gap_first NOT NULL").fetchone() == (16,)
+    assert s.pending_gaps() == []
+    s.acknowledge("live", s.epoch, 1)  # the receiver is back
+    assert max(gap.last - gap.first for gap in s.pending_gaps()) > 100
 
 
 def test_an_acknowledgement_settles_gaps(path, clock):
@@ -333,7 +363,7 @@ def test_every_number_is_a_row_or_in_a_gap_or_acknowledged(tmp_path_factory, ste
                 "SELECT gap_first, gap_last FROM row WHERE stream = ? AND gap_first NOT NULL", (name,)
             )
             lost = [n for a, b in told_rows for n in range(a, b + 1)]
-            lost += [n for g in s.pending_gaps() if g.stream == name for n in range(g.first, g.last + 1)]
+            lost += [n for g in pending(s._db) if g.stream == name for n in range(g.first, g.last + 1)]
             lost = [n for n in lost if n > acknowledged[name]]
             assert sorted(have + lost) == list(range(acknowledged[name] + 1, given_[name] + 1))
         assert s.counts().bytes == sum(len(r.sealed) for r in rows)

@@ -55,7 +55,7 @@ def test_errors_hold_no_content():
     assert caught.value.__suppress_context__
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200))
 def test_noise_raises_codec_errors_only(noise):
     for read in (decode, lambda data: decode_as(Acknowledgement, data)):
@@ -75,13 +75,13 @@ _plain = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(_plain)
 def test_what_we_write_we_read(value):
     assert cbor.loads(cbor.dumps(value), cbor.Limits(depth=40)) == value
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(_plain, st.data())
 def test_no_altered_byte_gives_two_encodings_of_one_value(value, data):
     good = cbor.dumps(value)

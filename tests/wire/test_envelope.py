@@ -58,10 +58,9 @@ def test_any_flipped_byte_is_refused():
     single = seal(b"a finding", TOPIC, SIGNER, [A.recipient])
     assert _opens(single, A)
     for at in range(len(single)):
-        for mask in (0x01, 0x80):
-            bad = bytearray(single)
-            bad[at] ^= mask
-            assert not _opens(bytes(bad), A)
+        bad = bytearray(single)
+        bad[at] ^= 1 << at % 8
+        assert not _opens(bytes(bad), A)
 
 
 def test_a_flipped_byte_can_at_most_take_the_message_from_one_recipient():
@@ -94,7 +93,7 @@ _tree = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(_tree, st.sampled_from([96, 18, 16, 28]))
 def test_any_cbor_is_refused_and_nothing_else_is_raised(tree, tag):
     reason(cbor2.dumps(cbor2.CBORTag(tag, tree), canonical=True))
