@@ -131,6 +131,7 @@ class Receiver:
         ]
         self._session = open_session(self._folder, self._config, role_name("receiver"), filters)
         self._owed: set[StreamKey] = set()
+        self.site = self._config.site
         self._states: dict[str, DeviceState] = {}
         self.tally = Tally()
 

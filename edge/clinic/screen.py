@@ -1,34 +1,19 @@
-"""Where a receiver's news goes: JSON lines, the live table, or both."""
+"""The live table on a terminal."""
 
 from __future__ import annotations
 
 import time
-from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
 
 from edge.clinic.examine import AnyBody
-from edge.clinic.lines import line
 from edge.clinic.receive import Observer, Tally
 from edge.clinic.table import render
 from edge.clinic.view import View
 from edge.messages import Body, DeviceState
 
 _EVERY_S = 0.25
-
-
-class Lines(Observer):
-    """Writes each result as one JSON line, in the order of its stream."""
-
-    def __init__(self, out: TextIO) -> None:
-        """Write to ``out``, which the caller owns."""
-        self._out = out
-
-    def in_order(self, body: Body | AnyBody, arrived_ms: int) -> None:
-        """Write one line; flushed, since a reader waits for it."""
-        self._out.write(line(body, arrived_ms) + "\n")
-        self._out.flush()
 
 
 class Screen(Observer):
@@ -68,31 +53,3 @@ class Screen(Observer):
             render(self._view, tally, site=self._site, now_ms=now_ms, width=width, height=height),
             refresh=True,
         )
-
-
-class Both(Observer):
-    """Tells several observers."""
-
-    def __init__(self, *observers: Observer) -> None:
-        """Tell ``observers`` in this order."""
-        self._observers = observers
-
-    def result(self, body: Body | AnyBody, arrived_ms: int) -> None:
-        """A new body."""
-        for observer in self._observers:
-            observer.result(body, arrived_ms)
-
-    def in_order(self, body: Body | AnyBody, arrived_ms: int) -> None:
-        """A body in the order of its stream."""
-        for observer in self._observers:
-            observer.in_order(body, arrived_ms)
-
-    def state(self, state: DeviceState) -> None:
-        """A box's state."""
-        for observer in self._observers:
-            observer.state(state)
-
-    def turn(self, tally: Tally) -> None:
-        """After each batch."""
-        for observer in self._observers:
-            observer.turn(tally)

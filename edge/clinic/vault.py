@@ -13,6 +13,7 @@ One process at a time may hold a vault for writing; anybody with the key may rea
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -118,6 +119,9 @@ class Vault:
 
         Returns:
             For each record whether it was new; False is a duplicate, of which nothing was kept.
+
+        Raises:
+            VaultError: the disk is full or gone; nothing was stored.
         """
         fresh: list[bool] = []
         try:
@@ -135,6 +139,11 @@ class Vault:
                     "ON CONFLICT DO UPDATE SET count = count + excluded.count, last_ms = excluded.last_ms",
                     [(reason, count, now_ms) for reason, count in (refused or {}).items()],
                 )
+        except sqlite3.OperationalError as error:
+            self._load()
+            raise VaultError(
+                f"the vault cannot be written: {error}; nothing of this was acknowledged"
+            ) from error
         except BaseException:
             # The transaction is gone; what memory learned from it must go too.
             self._load()

@@ -17,7 +17,8 @@ from edge.clinic.receive import VAULT, vault_key
 from edge.clinic.vault import Vault
 from edge.imaging.frames import Identity
 from edge.wire.identity import IdentityContext, seal_identity
-from edge.wire.keys import PrivateKey
+from edge.wire.keys import PrivateKey, SigningKey
+from edge.wire.manifest import BoxEntry
 from tests.clinic.demo_clinic import Box
 from tests.clinic.results import head, result, seal
 
@@ -86,6 +87,25 @@ def test_a_block_put_under_another_patient_neither_opens_nor_counts_as_signed(
         database.execute("UPDATE identity SET object = ? WHERE seq = 2", (b"\x01" * 16,))
     code, rows = ask(capsys, str(filled), "01" * 16)
     assert (code, [row["signed"] for row in rows]) == (1, [True, False])
+
+
+def test_a_result_that_no_box_signed_is_told_even_if_the_vaults_key_made_it(
+    filled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who owns the receiver's computer can write to the vault, but cannot sign as a box."""
+    folder, handle = filled / "receiver", b"\x03" * 16
+    manifest = read_manifest(folder, read_config(folder), 0, None)
+    key, stranger = PrivateKey.load(folder / "open.key"), SigningKey.generate()
+    custodian = manifest.custodian()
+    assert custodian
+    who = Identity("PATIENT-3", "", "", "1.2", "1.2.3", "1.2.3.3")
+    block = seal_identity(who, custodian, IdentityContext("demo", "box-1", STUDY, handle))
+    body = result(3, head=head(3), study=STUDY, object=handle, identity=block)
+    fooled = manifest.model_copy(update={"boxes": [BoxEntry(device="box-1", public=stranger.public.raw)]})
+    with Vault(folder / VAULT, vault_key(folder)) as vault:
+        vault.store([examine_result(*seal(body, stranger, key.recipient), fooled, [key], 0).record])
+    code, rows = ask(capsys, str(filled), "03" * 16)
+    assert (code, rows[0]["patient_id"], rows[0]["signed"]) == (1, "PATIENT-3", False)
 
 
 def test_the_custodian_works_on_a_machine_of_its_own_with_a_copy(

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from edge.clinic.lines import line
+from edge.clinic.observers import Both
 from edge.clinic.receive import Observer, Tally, _newer
-from edge.clinic.screen import Both, Screen
+from edge.clinic.screen import Screen
 from edge.clinic.table import render
 from edge.clinic.view import MAX_STUDIES, View
 from edge.messages import DeviceState, SourceHealth

@@ -185,3 +185,16 @@ def test_a_vault_of_a_newer_program_or_none_yet(tmp_path: Path) -> None:
     (tmp_path / "w").touch()
     with pytest.raises(VaultError, match="version 0"):
         Vault(tmp_path / "w", KEY, readonly=True)
+
+
+def test_a_full_disk_stores_nothing_and_says_so(tmp_path: Path) -> None:
+    """Cites T16: what could not be stored is not acknowledged, so the box keeps it."""
+    with Vault(tmp_path / "v", KEY) as vault:
+        vault.store([record(1)])
+        pages = vault._db.execute("PRAGMA page_count").fetchone()[0]
+        vault._db.execute(f"PRAGMA max_page_count = {pages + 2}")
+        with pytest.raises(VaultError, match="cannot be written: database or disk is full"):
+            vault.store([record(n, payload=b"x" * 5000) for n in range(2, 20)])
+        assert (vault.count(), vault.upto(("box-1", "scanner", EPOCH))) == (1, 1)
+        vault._db.execute("PRAGMA max_page_count = 100000")
+        assert vault.store([record(2)]) == [True]
