@@ -137,27 +137,29 @@ def _live_options(settings: Settings, source: settings_module.Source) -> dict[st
 def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; see the exit codes above."""
     deny_dumps()
-    os.umask(0o077)
+    # Nothing for others, ever; the group's bits as the service manager set them: on the box the daemon is
+    # another user of the inbox's group, and must be able to open and delete what comes in.
+    os.umask(os.umask(0o077) | 0o007)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
         disk_key = load_public(settings.box.state / "disk.pub")
     except (OSError, ValueError) as error:
-        log.error("no disk key: %s; make one with: edge init-box", error)  # noqa: TRY400
+        log.error("no disk key: %s; make one with: edge init-box", error)
         return EX_CONFIG
     try:
         process = CaptureProcess(settings, disk_key)
     except InboxLocked as error:
-        log.error("%s; stop the other one first", error)  # noqa: TRY400
+        log.error("%s; stop the other one first", error)
         return EX_UNAVAILABLE
     except OSError as error:
-        log.error("cannot write %s: %s", settings.box.state, error.strerror)  # noqa: TRY400
+        log.error("cannot write %s: %s", settings.box.state, error.strerror)
         return EX_CANTCREAT
     try:
         process.start()
     except OSError as error:
-        log.error("cannot write %s: %s", settings.box.runtime, error.strerror)  # noqa: TRY400
+        log.error("cannot write %s: %s", settings.box.runtime, error.strerror)
         return EX_CANTCREAT
     notify.ready("taking in images")
     log.info("capture is ready")

@@ -6,6 +6,9 @@ starts with ``.new-``, synced, and then renamed: the rename is the moment from w
 inbox. Deletion overwrites and removes ``key`` first, so that what a power cut or a flash translation
 layer leaves behind of ``data`` is noise. Quarantine is one rename to ``<id>.<reason>``.
 
+Modes are left to the umask (0660 and 0770 at most): where the two processes are different users they
+share a group, and the directory is set-group-ID.
+
 Writer (capture process, public key only) and reader (daemon, private key) are different processes
 and never touch the same object at the same time: the writer ends where the rename is, the reader
 begins there.
@@ -94,7 +97,7 @@ class InboxWriter:
         self._limits = limits
         self._lock = threading.Lock()
         self._last_id = b""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o770, parents=True, exist_ok=True)
         self._lock_file = os.open(directory / ".writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -142,7 +145,7 @@ class InboxWriter:
 
     def _write(self, new: Path, object_id: bytes, head: bytes, data: bytes | bytearray | memoryview) -> None:
         key = crypto.new_key()
-        new.mkdir(mode=0o700)
+        new.mkdir(mode=0o770)
         _write_synced(new / "key", [crypto.wrap(key, self._public_key, object_id)])
         _write_synced(new / "data", crypto.seal_chunks(key, head, data))
         crypto.sync_directory(new)
@@ -185,7 +188,7 @@ class InboxReader:
         self._quarantine = quarantine or directory.parent / "quarantine"
         self._quarantine_max = quarantine_max_bytes
         self._private_key = private_key
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o770, parents=True, exist_ok=True)
         self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def ids(self) -> list[bytes]:
@@ -267,7 +270,7 @@ def _open(path: Path, key: bytes, object_id: bytes) -> Item:
 
 
 def _write_synced(path: Path, pieces: Iterable[bytes]) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660), "wb") as file:
         file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())

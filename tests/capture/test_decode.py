@@ -228,3 +228,20 @@ def test_a_second_capture_process_is_refused(box, own_client):
     assert box.process.wait(20) == 69
     box.process = first
     assert len(own_client.decode("dicom", GOOD).frames) == 1
+
+
+def test_what_the_process_makes_is_for_its_group_and_nobody_else(box):
+    before = os.umask(0o007)
+    try:
+        where = box.root / "in"
+        where.mkdir()
+        (where / "a.dcm").write_bytes(GOOD)
+        box.settings(f'[[source]]\nname = "drop"\nkind = "folder"\npath = "{where}"', dicom="enabled = false")
+        box.start()
+        eventually(lambda: box.inbox().ids())
+    finally:
+        os.umask(before)
+    assert (box.runtime / "capture.sock").stat().st_mode & 0o777 == 0o660
+    found = [path for path in (box.state / "inbox").rglob("*") if path.name in {"key", "data"}]
+    assert len(found) == 2
+    assert {path.stat().st_mode & 0o777 for path in found} == {0o660}

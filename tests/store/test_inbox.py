@@ -69,6 +69,18 @@ def test_nothing_readable_lies_on_the_disk(state, tmp_path):
     assert PLANTED in raw(tmp_path)
 
 
+def test_the_daemons_group_can_open_and_delete_and_others_nothing(state, tmp_path):
+    before = os.umask(0o007)  # as the capture process's unit sets it
+    try:
+        object_id = writer(state, tmp_path).put("dicom", "scanner", b"x", 0)
+    finally:
+        os.umask(before)
+    folder = tmp_path / "inbox" / object_id.hex()
+    assert folder.stat().st_mode & 0o777 == 0o770
+    assert (folder / "key").stat().st_mode & 0o777 == 0o660
+    assert (folder / "data").stat().st_mode & 0o777 == 0o660
+
+
 def test_deletion_destroys_the_key_first(state, tmp_path, monkeypatch):
     sink = writer(state, tmp_path)
     object_id = sink.put("dicom", "scanner", PLANTED, 0)
