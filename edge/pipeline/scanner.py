@@ -96,26 +96,26 @@ class ScannerPath:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            ids = self._inbox.ids()
-            for number, object_id in enumerate(ids):
-                if self._stop.is_set():
-                    return
-                self._waiting = len(ids) - number
-                try:
-                    self.answer(object_id)
-                except (CaptureLost, NoRecipientError, OSError) as error:
-                    # Nothing is lost: the object stays where it is. The loop turns, so the watchdog
-                    # does not take an absent partner for a hang.
-                    log.warning("an object waits in the inbox: %s", type(error).__name__)
-                    self._waiting = 0
-                    self.pulse.turn(moved=False)
-                    self._stop.wait(_AGAIN)
-                    break
-                self.pulse.turn(moved=True)
+            try:
+                self._answer_all()
+                self._series.close_due(time.time())
+            except (CaptureLost, NoRecipientError, OSError) as error:
+                # Nothing is lost: the object stays in the inbox, the series open. The loop turns, so the
+                # watchdog does not take an absent partner for a hang.
+                log.warning("scanner objects wait: %s", type(error).__name__)
+                self._stop.wait(_AGAIN)
             self._waiting = 0
-            self._series.close_due(time.time())
             self.pulse.turn(moved=False)
             self._stop.wait(_IDLE)
+
+    def _answer_all(self) -> None:
+        ids = self._inbox.ids()
+        for number, object_id in enumerate(ids):
+            if self._stop.is_set():
+                return
+            self._waiting = len(ids) - number
+            self.answer(object_id)
+            self.pulse.turn(moved=True)
 
     def answer(self, object_id: bytes) -> None:
         """Answer one object of the inbox, whatever is in it, with exactly one result."""
@@ -171,8 +171,12 @@ class ScannerPath:
         group = self._gates.before(raw, camera=False)
         if isinstance(group, Suppressed):
             return group
-        with self._figures.timed("anonymize"):
-            cleaned = self._anonymizer.clean(raw)
+        try:
+            with self._figures.timed("anonymize"):
+                cleaned = self._anonymizer.clean(raw)
+        except Exception as error:  # noqa: BLE001 - fail closed (F1): whatever broke, this frame does not leave
+            log.error("a frame was held back, its anonymization failed: %s", type(error).__name__)
+            return self._gates.hold(raw, "anonymize", "detector_failed")
         if isinstance(cleaned, Held):
             return self._gates.hold(raw, "anonymize", cleaned.reason)
         return self._gates.after(cleaned, group)
