@@ -77,7 +77,9 @@ class Box:
             load_private(state / "keys" / "disk.key"),
             quarantine_max_bytes=settings.inbox.quarantine_max_bytes,
         )
-        self.post = Post(settings.box, self.signer, self.directory, self.spool, self.clock.trust, self.figures)
+        self.post = Post(
+            settings.box, self.signer, self.directory, self.spool, self.clock.trust, self.figures
+        )
         self.rules = self.gates(
             settings.quality,
             self.bundle.intended_use,
@@ -105,7 +107,11 @@ class Box:
     def camera_gate(self, source: Source) -> CameraGate:
         """The anonymization gate for one camera or video."""
         return CameraAnonymizer(
-            source, self.settings.anonymize, self.detectors, realtime=is_realtime(source), clock=time.monotonic_ns
+            source,
+            self.settings.anonymize,
+            self.detectors,
+            realtime=is_realtime(source),
+            clock=time.monotonic_ns,
         )
 
     def close(self) -> None:

@@ -72,7 +72,9 @@ def measure(settings: Settings, seconds: float, settings_file: Path) -> dict[str
     """
     box = Box(settings)
     daemon = Daemon(box)
-    capture = subprocess.Popen([sys.executable, "-m", "edge.capture_process", "--settings", str(settings_file)])
+    capture = subprocess.Popen(
+        [sys.executable, "-m", "edge.capture_process", "--settings", str(settings_file)]
+    )
     runner = threading.Thread(target=daemon.run, name="bench")
     try:
         daemon.start()
@@ -80,13 +82,18 @@ def measure(settings: Settings, seconds: float, settings_file: Path) -> dict[str
         end = time.monotonic() + 60
         while box.figures.counts().get("published", 0) == 0:
             if time.monotonic() > end:
-                raise NotReadyError(f"no frame was published within a minute; held back: {box.figures.suppressed()}")
+                raise NotReadyError(
+                    f"no frame was published within a minute; held back: {box.figures.suppressed()}"
+                )
             time.sleep(0.1)
         before = (box.figures.counts(), box.figures.suppressed(), _cpu_seconds(capture.pid), time.monotonic())
         box.figures.forget_times()
         time.sleep(seconds)
         after = (box.figures.counts(), box.figures.suppressed(), _cpu_seconds(capture.pid), time.monotonic())
-        peaks = {"daemon": _peak_mib(os.getpid()), "capture": sum(_peak_mib(pid) for pid in _tree(capture.pid))}
+        peaks = {
+            "daemon": _peak_mib(os.getpid()),
+            "capture": sum(_peak_mib(pid) for pid in _tree(capture.pid)),
+        }
         stages = box.figures.milliseconds()
     finally:
         daemon.ask_to_stop()
@@ -97,7 +104,9 @@ def measure(settings: Settings, seconds: float, settings_file: Path) -> dict[str
     return _report(before, after, peaks, stages, settings)
 
 
-def _report(before: Any, after: Any, peaks: dict[str, float], stages: Any, settings: Settings) -> dict[str, Any]:
+def _report(
+    before: Any, after: Any, peaks: dict[str, float], stages: Any, settings: Settings
+) -> dict[str, Any]:
     wall, cpu = after[3] - before[3], after[2] - before[2]
     counts = {name: value - before[0].get(name, 0) for name, value in after[0].items()}
     masked = stages.pop("masked_share", {"mean": 0.0})["mean"] / 1e3

@@ -66,12 +66,16 @@ def _settings(args: argparse.Namespace) -> int:
 
 def _add_bench(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = sub.add_parser(
-        "bench", help="measure the data path on one video", description="Measure the whole data path in one run."
+        "bench",
+        help="measure the data path on one video",
+        description="Measure the whole data path in one run.",
     )
     parser.add_argument("--settings", type=Path, default=DEFAULT_PATH, help="settings of an enrolled box")
     parser.add_argument("--source", type=Path, required=True, help="video file")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long to measure")
-    parser.add_argument("--pace", choices=("real", "fast"), default="real", help="the video's own pace, or no pace")
+    parser.add_argument(
+        "--pace", choices=("real", "fast"), default="real", help="the video's own pace, or no pace"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=_bench)
 

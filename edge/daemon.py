@@ -53,9 +53,7 @@ class Daemon:
         self._sources: dict[str, SourceHealth] = {}
         self._awaited: dict[tuple[str, int], list[int]] = {}
         self._stop, self._reload = threading.Event(), threading.Event()
-        self.capture = CaptureClient(
-            settings.box.runtime / "capture.sock", self._on_frame, self._on_sources
-        )
+        self.capture = CaptureClient(settings.box.runtime / "capture.sock", self._on_frame, self._on_sources)
         self.scanner = ScannerPath(
             settings.box,
             box.inbox,
@@ -285,13 +283,18 @@ class Daemon:
         self._reload.set()
 
 
+def _checked(path: Path) -> Settings:
+    settings = load(path)
+    missing = missing_paths(settings, path.read_text(encoding="utf-8"), str(path))
+    if missing:
+        raise SettingsError("\n".join(missing))
+    return settings
+
+
 def serve(path: Path, make: Callable[[Settings], Box] = Box) -> int:
     """Run the box with the settings at ``path`` until SIGTERM; returns the exit code (see `edge run`)."""
     try:
-        settings = load(path)
-        missing = missing_paths(settings, path.read_text(encoding="utf-8"), str(path))
-        if missing:
-            raise SettingsError("\n".join(missing))
+        settings = _checked(path)
         journal.set_up(settings.log.level)
         daemon = Daemon(make(settings))
     except SettingsError as error:

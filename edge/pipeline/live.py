@@ -166,7 +166,9 @@ class LivePath:
 
     def _take_failed(self, raw: RawFrame | None, error: Exception) -> None:
         # Fail closed: a frame whose anonymization broke is gone, and the clinic learns that.
-        log.error("a frame of %s was held back, its anonymization failed: %s", self.name, type(error).__name__)
+        log.error(
+            "a frame of %s was held back, its anonymization failed: %s", self.name, type(error).__name__
+        )
         self._figures.held_back("detector_failed")
         self._suppress("detector_failed")
         _give_back(raw)

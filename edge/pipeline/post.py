@@ -32,7 +32,7 @@ class Directory(Protocol):
     """Who may read results now, by the clinic's manifest."""
 
     def receivers(self) -> Sequence[Recipient]:
-        """Recipients of results; raises `NoRecipientError` if there is none or the manifest is out of date."""
+        """Recipients of results; raises `NoRecipientError` if there is none in force."""
 
     def custodian(self) -> Recipient:
         """Recipient of identity blocks; raises `NoRecipientError` likewise."""
@@ -69,7 +69,6 @@ class Post:
             NoRecipientError: nobody may read it; nothing was stored.
         """
         recipients = self.directory.receivers()
-        box = self._box
         topic = self._topics.event(event) if event else self._topics.result(stream)
 
         def seal(seq: int) -> bytes:
@@ -102,8 +101,15 @@ class Post:
                 return
             topic = self._topics.result(gap.stream)
 
-            def seal(seq: int, gap: PendingGap = gap, topic: str = topic) -> bytes:
-                body = Gap(head=self._head(gap.stream, seq), first=gap.first, last=gap.last, why=gap.why)
-                return envelope.seal(codec.encode(body), topic, self._signer, recipients)
+            self._spool.report_gap(
+                gap, topic, self._gap_sealer(gap, topic, recipients), priority=PRIORITY_SCANNER
+            )
 
-            self._spool.report_gap(gap, topic, seal, priority=PRIORITY_SCANNER)
+    def _gap_sealer(
+        self, gap: PendingGap, topic: str, recipients: Sequence[Recipient]
+    ) -> Callable[[int], bytes]:
+        def seal(seq: int) -> bytes:
+            body = Gap(head=self._head(gap.stream, seq), first=gap.first, last=gap.last, why=gap.why)
+            return envelope.seal(codec.encode(body), topic, self._signer, recipients)
+
+        return seal

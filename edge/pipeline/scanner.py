@@ -18,7 +18,7 @@ import numpy as np
 from edge.anonymize.gate import Held, take_identity
 from edge.capture.client import CaptureLost
 from edge.imaging.decoded import Decoded, Undecodable
-from edge.imaging.frames import Acquisition, CleanFrame, Identity, RawFrame
+from edge.imaging.frames import CleanFrame, Identity, RawFrame
 from edge.messages import Finding, Head, ObjectResult, Outcome, Suppressed, SuppressReason
 from edge.pipeline.figures import Figures
 from edge.pipeline.gates import Gates

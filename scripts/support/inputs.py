@@ -28,10 +28,38 @@ from pydicom.uid import (
     generate_uid,
 )
 
-_SYLLABLES = (
-    "BRU KEL DOM FAR GUS HOL KOR LEM MUR NOV POL RAN SEK TUL VAN ZAR BEN DAL FEN GOR HAM KUN LOR MAT NEL "
-    "PAR RUB SAL TOM VEL"
-).split()
+_SYLLABLES = [
+    "BRU",
+    "KEL",
+    "DOM",
+    "FAR",
+    "GUS",
+    "HOL",
+    "KOR",
+    "LEM",
+    "MUR",
+    "NOV",
+    "POL",
+    "RAN",
+    "SEK",
+    "TUL",
+    "VAN",
+    "ZAR",
+    "BEN",
+    "DAL",
+    "FEN",
+    "GOR",
+    "HAM",
+    "KUN",
+    "LOR",
+    "MAT",
+    "NEL",
+    "PAR",
+    "RUB",
+    "SAL",
+    "TOM",
+    "VEL",
+]
 _UNSENDABLE = {"pydicom_MR_truncated.dcm"}
 """dcmtk's storescu refuses to read it; the tests hand it over by the watched folder."""
 _STORAGE = {"MR": MRImageStorage, "CR": ComputedRadiographyImageStorage, "CT": CTImageStorage}
@@ -71,7 +99,7 @@ class Names:
     """Invented surnames that no picture or log holds by accident."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - reproducible inputs, no secret
+        self._random = random.Random(seed)
         self._given: set[str] = set()
 
     def new(self) -> str:
@@ -93,7 +121,9 @@ def _burn(image: NDArray[np.uint8], word: str) -> NDArray[np.uint8]:
     return write_text(image, word, (6, 4), max(20, image.shape[1] // 18), ink=255, ground=0)
 
 
-def dicom(image: NDArray[np.uint8], kind: tuple[str, str, str], study: dict[str, str], number: int) -> FileDataset:
+def dicom(
+    image: NDArray[np.uint8], kind: tuple[str, str, str], study: dict[str, str], number: int
+) -> FileDataset:
     """Wrap an 8-bit gray image as a DICOM object of the given modality, body part and view."""
     modality, body_part, view = kind
     meta = FileMetaDataset()
@@ -104,7 +134,11 @@ def dicom(image: NDArray[np.uint8], kind: tuple[str, str, str], study: dict[str,
     ds.SOPClassUID, ds.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     ds.PatientName, ds.PatientID = f"{study['name']}^ERNA", study["id"]
     ds.IssuerOfPatientID, ds.PatientBirthDate, ds.PatientSex = "DEMO", "19340507", "O"
-    ds.AccessionNumber, ds.StudyInstanceUID, ds.SeriesInstanceUID = study["accession"], study["study"], study["series"]
+    ds.AccessionNumber, ds.StudyInstanceUID, ds.SeriesInstanceUID = (
+        study["accession"],
+        study["study"],
+        study["series"],
+    )
     ds.StudyDescription = f"{body_part} of {study['name']}"
     ds.Modality, ds.BodyPartExamined, ds.ViewPosition = modality, body_part, view
     ds.Manufacturer, ds.ManufacturerModelName, ds.InstanceNumber = "Demo", "Demo 1", number
@@ -120,7 +154,7 @@ def dicom(image: NDArray[np.uint8], kind: tuple[str, str, str], study: dict[str,
 
 
 def wheel_images() -> Iterator[tuple[NDArray[np.uint8], tuple[str, str, str]]]:
-    from pydicom.data import get_testdata_file  # noqa: PLC0415 - only without real data
+    from pydicom.data import get_testdata_file
 
     for name, kind in (("MR_small.dcm", _KIND["MRI"]), ("CT_small.dcm", _KIND["CT"])):
         path = get_testdata_file(name, download=False)
@@ -143,7 +177,9 @@ def real_images(data: Path, each: int) -> Iterator[tuple[NDArray[np.uint8], tupl
             yield cv2.resize(gray, (448, 448), interpolation=cv2.INTER_CUBIC), _KIND[row["modality"]]
 
 
-def make_objects(out: Path, *, data: Path | None, seed: int = 2, each: int = 2, count: int | None = None) -> Plan:
+def make_objects(
+    out: Path, *, data: Path | None, seed: int = 2, each: int = 2, count: int | None = None
+) -> Plan:
     """Write DICOM files with planted names; every second one has a name burned into its pixels.
 
     Args:

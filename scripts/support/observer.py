@@ -1,4 +1,4 @@
-"""An independent look at the wire: mosquitto_sub with a certificate of its own and a right to read everything.
+"""An independent look at the wire: mosquitto_sub with a certificate of its own and the right to read all.
 
 No clinic has such a client. It stands for whoever owns the broker.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 
 from edge.clinic import keyring, pki
 from support.site import Site, wait_for
@@ -30,8 +29,8 @@ def start_observer(site: Site) -> None:
     folder = site.folder / "observer"
     command = [
         "mosquitto_sub", "-V", "mqttv5", "-h", "localhost", "-p", str(site.mqtt), "-i", "observer",
-        "--cafile", str(folder / "ca.pem"), "--cert", str(folder / "tls.pem"), "--key", str(folder / "tls.key"),
-        "-t", "#", "-q", "1", "-F", _ROW,
+        "--cafile", str(folder / "ca.pem"), "--cert", str(folder / "tls.pem"),
+        "--key", str(folder / "tls.key"), "-t", "#", "-q", "1", "-F", _ROW,
     ]  # fmt: skip
     site.start("observer", command)
     wait_for("the observer", lambda: site.alive("observer"), 5)
@@ -51,7 +50,17 @@ def make_observer(site: Site) -> None:
         acl.write("\nuser observer\ntopic read #\n")
 
 
-_WORDS = (b"label", b"probabilit", b"modality", b"mri_", b"xr_", b"glioma", b"pneumonia", b"suppressed", b"patient")
+_WORDS = (
+    b"label",
+    b"probabilit",
+    b"modality",
+    b"mri_",
+    b"xr_",
+    b"glioma",
+    b"pneumonia",
+    b"suppressed",
+    b"patient",
+)
 """Words of every finding; none may be legible on a sealed topic."""
 
 

@@ -24,7 +24,7 @@ _FACE_SHARE = 0.30
 
 def astronaut() -> Image:
     """A face: scikit-image's astronaut (NASA, public domain), cropped, BGR."""
-    from skimage.data import astronaut as picture  # noqa: PLC0415 - only where a scene is drawn
+    from skimage.data import astronaut as picture
 
     return np.ascontiguousarray(picture()[0:200, 130:320, ::-1])
 
@@ -44,7 +44,7 @@ def _background(width: int, height: int, name: str) -> Image:
 
 def _monitor(scene: Image, image: Image) -> None:
     height, width = scene.shape[:2]
-    left, top, right, bottom = (int(v * s) for v, s in zip(MONITOR, (width, height) * 2))
+    left, top, right, bottom = (int(v * s) for v, s in zip(MONITOR, (width, height) * 2, strict=True))
     inset = int(0.02 * width)
     cv2.rectangle(scene, (left - inset, top - inset), (right + inset, bottom + inset), (8, 8, 8), -1)
     # Seen from a little aside, so that the box has a perspective to correct.
@@ -90,7 +90,9 @@ def write(
             top = int(0.34 * height + 0.05 * height * np.sin(phase * np.pi))
             frame[top : top + face.shape[0], left : left + face.shape[1]] = face
         grain = rng.integers(0, 5, (height // 4, width // 4, 1), dtype=np.uint8)
-        frame = cv2.add(frame, cv2.resize(grain, (width, height), interpolation=cv2.INTER_NEAREST)[..., None].repeat(3, 2))
+        frame = cv2.add(
+            frame, cv2.resize(grain, (width, height), interpolation=cv2.INTER_NEAREST)[..., None].repeat(3, 2)
+        )
         writer.write(frame)
     writer.release()
     return total

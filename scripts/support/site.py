@@ -117,7 +117,9 @@ min_free = "64 MiB"
         command = [sys.executable, "-m", "edge.cli", *args]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=timeout, check=False)
         if done.returncode != 0:
-            raise StepError(f"edge {' '.join(args)}: exit code {done.returncode}\n{done.stderr or done.stdout}")
+            raise StepError(
+                f"edge {' '.join(args)}: exit code {done.returncode}\n{done.stderr or done.stdout}"
+            )
         return done.stdout
 
     def enrol(self) -> None:
@@ -149,7 +151,7 @@ min_free = "64 MiB"
         return path
 
     def kill(self, name: str) -> None:
-        """kill -9, by process id."""
+        """Kill -9, by process id."""
         process = self._processes.pop(name)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -188,7 +190,9 @@ min_free = "64 MiB"
 
     def start_capture(self) -> None:
         """Start the capture process."""
-        self.start("capture", [sys.executable, "-m", "edge.capture_process", "--settings", str(self.settings)])
+        self.start(
+            "capture", [sys.executable, "-m", "edge.capture_process", "--settings", str(self.settings)]
+        )
         wait_for("the DICOM port", lambda: listening(self.dicom), 20)
 
     def launch_daemon(self) -> None:
@@ -247,7 +251,9 @@ min_free = "64 MiB"
 
     def stop_all(self) -> None:
         """Stop what still runs, the broker last."""
-        for name in sorted(self._processes, key=["daemon", "capture", "receiver", "observer", "broker"].index):
+        for name in sorted(
+            self._processes, key=["daemon", "capture", "receiver", "observer", "broker"].index
+        ):
             self.stop(name)
 
     @classmethod

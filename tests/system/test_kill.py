@@ -56,8 +56,8 @@ def test_two_hundred_objects_survive_random_kills(site, tmp_path):
         "daemon": here.launch_daemon,
     }
     here.enrol()
-    for name in start:
-        start[name]()
+    for begin in start.values():
+        begin()
     kills, done, chance = [], threading.Event(), random.Random(SEED)
 
     def killer():
