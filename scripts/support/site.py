@@ -133,9 +133,10 @@ min_free = "64 MiB"
 
     # --- processes ------------------------------------------------------------------------------
 
-    def start(self, name: str, command: Sequence[str], *, attached: bool = False) -> None:
+    def start(self, name: str, command: Sequence[str], *, attached: bool = False, **variables: str) -> None:
         """Start a process; its output goes to a log, or stays on the terminal."""
-        env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'scripts'}", "TMPDIR": str(self.tmp)}
+        path = f"{ROOT}{os.pathsep}{ROOT / 'scripts'}"
+        env = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(self.tmp), **variables}
         if attached:
             process = subprocess.Popen(list(command), cwd=ROOT, env=env)
         else:
@@ -195,9 +196,10 @@ min_free = "64 MiB"
         )
         wait_for("the DICOM port", lambda: listening(self.dicom), 20)
 
-    def launch_daemon(self) -> None:
+    def launch_daemon(self, **variables: str) -> None:
         """Start the daemon as systemd would, without waiting for it."""
-        self.start("daemon", [sys.executable, "-m", "edge.cli", "run", "--settings", str(self.settings)])
+        command = [sys.executable, "-m", "edge.cli", "run", "--settings", str(self.settings)]
+        self.start("daemon", command, **variables)
 
     def start_daemon(self, tap: Path | None = None, *, control: bool = False) -> None:
         """Start the daemon, as it is or with the tap, and wait until it is ready."""
