@@ -87,7 +87,7 @@ def pretrain(out: Path, images: int = DEFAULT_IMAGES, seed: int = 2024) -> dict[
             for name, value in right.items():
                 running[name] = 0.95 * running.get(name, value) + 0.05 * value
             shown = " ".join(f"{k} {running[k]:.2f}" for k in ("head_lesion", "chest_lesion") if k in running)
-            advance(f"loss {float(loss):.2f} {shown}")
+            advance(f"loss {float(loss.detach()):.2f} {shown}")
             if number % 250 == 0:
                 save_prior(out, net)
     with progress("whitening", 1) as advance:

@@ -7,6 +7,7 @@ and a sample may be processed in physical batches while noise is added once.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -90,7 +91,10 @@ class PrivateStepper:
             self.optimizer.step()
             return
         for number, part in enumerate(parts, start=1):
-            self._loss(self.model, part).sum().backward()  # type: ignore[no-untyped-call]
+            with warnings.catch_warnings():
+                # Inputs need no gradients here, which torch finds remarkable once per layer.
+                warnings.filterwarnings("ignore", message="Full backward hook is firing")
+                self._loss(self.model, part).sum().backward()  # type: ignore[no-untyped-call]
             self.optimizer.signal_skip_step(do_skip=number < len(parts))
             self.optimizer.step()
             self.optimizer.zero_grad()

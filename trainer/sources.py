@@ -35,12 +35,18 @@ KNOWN: dict[str, dict[str, str]] = {
 
 
 def describe(records: Sequence[Record]) -> dict[str, Any]:
-    """Sets, classes and counts of a list of records. Counts are public by assumption."""
+    """Sets and counts of a list of records, for the model card.
+
+    How many images there are is public by assumption. How many of each class, and of how many groups,
+    is told of published sets alone: of private images it would be a release that nobody paid for.
+    """
     sets = sorted({record.folder for record in records})
-    return {
+    about: dict[str, Any] = {
         "sets": {name: KNOWN.get(name, {"licence": "not known to the trainer"}) for name in sets},
         "images": len(records),
-        "images_per_class": dict(sorted(Counter(record.label for record in records).items())),
-        "groups": len({record.group for record in records}),
         "splits": sorted({record.split for record in records}),
     }
+    if set(sets) <= set(KNOWN):
+        about["images_per_class"] = dict(sorted(Counter(record.label for record in records).items()))
+        about["groups"] = len({record.group for record in records})
+    return about

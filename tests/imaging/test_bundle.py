@@ -204,7 +204,9 @@ def test_expired_metadata_still_loads_and_is_told(files: Path, releaser: Release
     assert Bundle.load(files, root, None).expired == ()
 
 
-def test_a_rotated_root_is_followed_and_a_forged_one_is_not(bundle: tuple[Path, Path], releaser: Releaser) -> None:
+def test_a_rotated_root_is_followed_and_a_forged_one_is_not(
+    bundle: tuple[Path, Path], releaser: Releaser
+) -> None:
     path, root = bundle
     old = Metadata[Root].from_bytes(releaser.root)
     following = Releaser()
@@ -269,7 +271,7 @@ def test_python_tufs_own_client_accepts_the_shipped_bundle(tmp_path: Path) -> No
     from tuf.ngclient import FetcherInterface, Updater
 
     class Files(FetcherInterface):
-        def _fetch(self, url: str):  # noqa: ANN202
+        def _fetch(self, url: str):
             path = Path(url.removeprefix("file:"))
             if not path.is_file():
                 raise DownloadHTTPError("none", 404)

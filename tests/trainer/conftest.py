@@ -1,0 +1,50 @@
+"""The trainer's tests need its extra; without torch they are skipped, and say so."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the trainer's extra is not installed: pip install '.[trainer]'")
+pytest.importorskip("opacus", reason="the trainer's extra is not installed: pip install '.[trainer]'")
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty procedural images in an index: 40 to train on, 16 to test on, 4 of a class only in test."""
+    import cv2
+
+    from trainer import procedural
+
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "phantoms").mkdir()
+    rng = np.random.default_rng(3)
+    rows = []
+    for number in range(60):
+        head = number % 2 == 0
+        image, _ = (procedural.head if head else procedural.chest)(rng)
+        label = ("head", "chest")[not head] + ("_even" if number % 4 < 2 else "_odd")
+        split = "train" if number < 40 else "test"
+        if number >= 56:
+            label = "head_new" if head else "chest_new"
+        file = f"phantoms/{number}.png"
+        cv2.imwrite(str(folder / file), cv2.resize(procedural.finish(image, rng), (224, 224)))
+        rows.append(
+            {
+                "file": file,
+                "task_label": label,
+                "modality": "MRI" if head else "XR",
+                "group_id": f"g{number // 2}",
+                "split": split,
+                "source": "procedural",
+            }
+        )
+    with (folder / "index.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder / "index.csv"

@@ -1,0 +1,231 @@
+"""From images to a judged bundle, by the commands that a user types."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.imaging.bundle import Bundle
+from trainer import accounting, cli, data, evaluate, fit, run_record, sources, uses
+
+
+def command(*words: object) -> int:
+    return cli.main([str(word) for word in words])
+
+
+@pytest.fixture(scope="module", params=["head", "all"])
+def run(request: pytest.FixtureRequest, index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp(request.param) / "run"
+    more = ["--views", 2] if request.param == "head" else ["--prior", "none"]
+    code = command(
+        "fit",
+        "--data",
+        index,
+        "--epsilon",
+        2,
+        "--delta",
+        1e-5,
+        "--out",
+        out,
+        "--depth",
+        request.param,
+        "--steps",
+        4,
+        *more,
+    )
+    assert code == 0
+    return out
+
+
+def test_record_states_the_guarantee_and_no_seed(run: Path) -> None:
+    record, _ = run_record.load(run)
+    privacy = record.privacy
+    assert privacy.epsilon is not None
+    assert 1.9 < privacy.epsilon <= 2.0
+    assert privacy.epsilon_cross_check == pytest.approx(privacy.epsilon, abs=0.05)
+    assert (privacy.delta, privacy.unit, privacy.steps, privacy.records) == (1e-5, "image", 4, 40)
+    assert privacy.adjacency == "add or remove one image"
+    assert "Poisson" in privacy.sampling
+    text = (run / "run.json").read_text()
+    assert "seed" not in text.lower()
+    assert {each.group for each in record.classes} == {"mri_brain", "xr_chest"}
+    assert not any("new" in each.name for each in record.classes)
+
+
+def test_export_and_evaluate(
+    run: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys, out, figures = tmp_path / "keys", tmp_path / "bundle", tmp_path / "e.json"
+    assert command("export", "--run", run, "--keys", keys, "--out", out) == 0
+    for key in keys.glob("*.pem"):
+        assert key.stat().st_mode & 0o077 == 0
+    first = Bundle.load(out, keys / "root.json", None)
+    assert first.version == 1
+    assert "Not evaluated" in (out / "targets" / "MODEL_CARD.md").read_text()
+    assert command("evaluate", "--bundle", out, "--data", index, "--split", "test", "--json", figures) == 0
+    result = json.loads(figures.read_text())
+    assert result["images"] == 16
+    assert result["left_out"] == 4
+    for part, name in (
+        (result, "accuracy"),
+        (result, "mean_within_modality_balanced_accuracy"),
+        (result["per_modality"]["MRI"], "balanced_accuracy"),
+        (result["per_modality"]["XR"], "balanced_accuracy"),
+    ):
+        low, high = part[f"{name}_interval"]
+        assert 0 <= low <= part[name] <= high <= 1
+    assert command("export", "--run", run, "--keys", keys, "--out", out, "--figures", figures) == 0
+    second = Bundle.load(out, keys / "root.json", None)
+    assert second.version == 2
+    assert second.model_digest("fp32") == first.model_digest("fp32")
+    card = (out / "targets" / "MODEL_CARD.md").read_text()
+    assert "epsilon" in card
+    assert "balanced accuracy" in card
+    assert "research use, not for diagnosis" in card.lower()
+    figures.write_text(json.dumps({**result, "model_sha256": "00"}))
+    assert command("export", "--run", run, "--keys", keys, "--out", out, "--figures", figures) == 2
+    assert "another network" in capsys.readouterr().err
+
+
+def test_two_runs_differ_though_torch_is_seeded() -> None:
+    import torch
+
+    weights = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        head = torch.nn.Linear(8, 2, bias=False)
+        fit._run(
+            head,
+            lambda model, rows: model(torch.ones(len(rows), 8)).sum(1),
+            20,
+            fit.RECIPES["head"],
+            accounting.Mechanism(noise=1.0, sampling_rate=0.5, steps=2),
+        )
+        weights.append(head.weight.detach().clone())
+    assert not torch.allclose(*weights)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--delta", "0.03"], "1/n"),
+        (["--epsilon", "-1"], "epsilon > 0"),
+        (["--only", "chest_ct"], "procedural"),
+        (["--split", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    basic = {
+        "--data": str(index),
+        "--epsilon": "2",
+        "--delta": "1e-5",
+        "--out": str(tmp_path / "run"),
+        "--steps": "2",
+    }
+    basic.update(dict(zip(words[::2], words[1::2], strict=True)))
+    assert command("fit", *(part for pair in basic.items() for part in pair)) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_means_have_the_stated_noise_and_bounded_influence() -> None:
+    import torch
+
+    features = torch.zeros(200, 2, 256)
+    groups = np.arange(200) % 2
+    means = fit.private_means(features, groups, 2, 8.0)
+    assert float(means.std()) * 100 == pytest.approx(8.0, rel=0.15)
+    features[7] = 1e9
+    quiet = fit.private_means(features, groups, 2, 0.0)
+    assert float(quiet.norm()) * 100 == pytest.approx(1.0, rel=1e-3)
+
+
+def test_folder_per_class(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(6):
+        folder = tmp_path / ("yes", "no")[number % 2]
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number}.png").write_bytes((index.parent / f"phantoms/{number}.png").read_bytes())
+    records = data.read(tmp_path, modality="MRI")
+    assert {record.label for record in records} == {"yes", "no"}
+    assert len(records) == 6
+    with pytest.raises(data.DataError, match="--modality"):
+        data.read(tmp_path)
+
+
+def test_unreadable_images_are_listed_and_stop_the_run(index: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    with index.open() as file:
+        rows = list(csv.DictReader(file))[:1]
+    rows[0]["file"] = "bad.png"
+    with (tmp_path / "i.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    with pytest.raises(data.DataError, match=r"bad\.png"):
+        data.load_all(data.read(tmp_path / "i.csv"))
+
+
+def test_an_index_without_columns_says_which(tmp_path: Path) -> None:
+    (tmp_path / "i.csv").write_text("file,label\na.png,x\n")
+    with pytest.raises(data.DataError, match="modality"):
+        data.read(tmp_path / "i.csv")
+
+
+def test_an_unknown_modality_needs_its_use(tmp_path: Path) -> None:
+    with pytest.raises(uses.UseError, match="--uses"):
+        uses.use_of("US", uses.read_uses(None))
+    described = {
+        "US": {"group": "us_thyroid", "modalities": ["US"], "body_parts": ["THYROID"], "views": [""]}
+    }
+    (tmp_path / "u.json").write_text(json.dumps(described))
+    assert uses.use_of("US", uses.read_uses(tmp_path / "u.json")).group == "us_thyroid"
+    (tmp_path / "u.json").write_text("[]")
+    with pytest.raises(uses.UseError, match="JSON object"):
+        uses.read_uses(tmp_path / "u.json")
+
+
+def test_figures_are_right_on_known_answers() -> None:
+    """Two modalities, known hits: the figures worked out by hand."""
+    names = [("a", "m"), ("b", "m"), ("c", "x"), ("d", "x")]
+    bundle = type("B", (), {})()
+    bundle.classes = [type("C", (), {"name": n, "group": g})() for n, g in names]
+    bundle.min_probability = {"m": 0.5, "x": 0.9}
+    truth = ["a", "a", "a", "b", "c", "d"]
+    guess = [0, 0, 1, 1, 2, 2]
+    records = [
+        data.Record(Path("f"), label, "MRI" if label in "ab" else "XR", "test", f"g{i}", "s", "")
+        for i, label in enumerate(truth)
+    ]
+    probability = np.full((6, 4), 0.0)
+    probability[np.arange(6), guess] = 0.8
+    result = evaluate.judge(probability, records, bundle)
+    assert result["accuracy"] == pytest.approx(4 / 6, abs=1e-4)
+    assert result["per_modality"]["MRI"]["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2, abs=1e-4)
+    assert result["per_modality"]["XR"]["balanced_accuracy"] == 0.5
+    assert result["mean_within_modality_balanced_accuracy"] == pytest.approx((5 / 6 + 0.5) / 2, abs=1e-4)
+    assert result["abstained"] == pytest.approx(2 / 6, abs=1e-4)
+    assert result["accuracy_where_labelled"] == pytest.approx(3 / 4)
+
+
+def test_the_card_tells_class_counts_of_published_sets_alone(index: Path) -> None:
+    private = sources.describe(data.read(index))
+    assert private["images"] == 60
+    assert "images_per_class" not in private
+    published = [dataclasses.replace(record, folder="brain_mri") for record in data.read(index)]
+    assert sum(sources.describe(published)["images_per_class"].values()) == 60
+    assert all({"licence", "limits"} <= set(each) for each in sources.KNOWN.values())
+
+
+def test_the_real_index_is_read_by_set(edge_data: Path) -> None:
+    records = data.read(edge_data / "index.csv", ["brain_mri", "chest_xray"])
+    assert {record.folder for record in records} == {"brain_mri", "chest_xray"}
+    groups = {split: {r.group for r in records if r.split == split} for split in ("train", "val", "test")}
+    assert not groups["train"] & groups["test"]
+    assert not groups["train"] & groups["val"]
