@@ -160,8 +160,8 @@ def test_the_port_survives_probes_and_broken_peers(scp):
                     pass
             except ConnectionResetError:
                 pass
-    if shutil.which("echoscu"):
-        eventually(lambda: scu(scp, "echoscu").returncode == 0)
+    if shutil.which("echoscu"):  # at once, not only when pynetdicom's own timers have run out
+        eventually(lambda: scu(scp, "echoscu").returncode == 0, 6)
     assert scp.process.poll() is None
     for sock in held:
         sock.close()
