@@ -135,7 +135,7 @@ def _keys(settings: Settings) -> tuple[SigningKey, VerifyKey]:
 
 def _local_key(settings: Settings, name: str) -> bytes:
     """A key that never leaves this box, made at its first use: 32 random bytes, owner-only."""
-    path: Path = settings.box.keys / name
+    path: Path = settings.box.state / "keys" / name
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -78,7 +78,8 @@ def main() -> int:
     text = readme.read_text(encoding="utf-8")
     cores = f"{reports[0]['cores']} cores ({platform.machine()})"
     note = (
-        f"Measured with `scripts/bench` on {cores}, {args.seconds} s each. The way to the broker includes the delay line and the one-second envelope, "
+        f"Measured with `scripts/bench` on {cores}, {args.seconds} s each. "
+        f"The way to the broker includes the delay line and the one-second envelope, "
         f"{reports[0]['configured_delay_ms']} ms at most. Memory: daemon, then capture with its workers."
     )
     block = f"{_BEGIN}\n{written}\n\n{note}\n{_END}"

@@ -20,7 +20,8 @@ WHO = Identity("4711", "ISSUER", "A1", "1.2", "1.2.3", "1.2.3.4", ("PLANTED",))
 
 @pytest.mark.parametrize("secret", [RAW, WHO], ids=["frame", "identity"])
 @pytest.mark.parametrize(
-    "leave", [pickle.dumps, copy.copy, copy.deepcopy, bytes, "{}".format, "{:>9}".format, json.dumps, cbor2.dumps]
+    "leave",
+    [pickle.dumps, copy.copy, copy.deepcopy, bytes, "{}".format, "{:>9}".format, json.dumps, cbor2.dumps],
 )
 def test_what_may_show_a_person_cannot_leave_the_process(secret, leave):
     with pytest.raises((TypeError, ValueError, cbor2.CBOREncodeError)) as refused:

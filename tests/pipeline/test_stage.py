@@ -23,7 +23,11 @@ def run():
 
     def make(work, **options):
         failures = []
-        options = {"size": 2, "newest_wins": True, "failed": lambda item, error: failures.append(item)} | options
+        options = {
+            "size": 2,
+            "newest_wins": True,
+            "failed": lambda item, error: failures.append(item),
+        } | options
         stage = Stage("test", work, **options)
         stages.append(stage)
         stage.start()
