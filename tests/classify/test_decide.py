@@ -17,10 +17,10 @@ CAM = np.arange(5 * 4, dtype=np.float32).reshape(5, 2, 2)
 
 def test_logits_of_other_kinds_are_masked() -> None:
     """A class of another modality is never named, however loudly the network says it."""
-    logits = np.array([0.0, 50.0, 1.0, 0.0, 60.0], np.float32)
+    logits = np.array([0.0, 50.0, 1.0, 3.0, 60.0], np.float32)
     decision = decide_among(logits, CAM, [0, 2, 3], NAMES, 1.0, 0.4)
     assert set(decision.probabilities) == set(NAMES)
-    assert decision.label == "b"
+    assert decision.label == "c"
     assert sum(decision.probabilities.values()) == pytest.approx(1)
     # The same logits with the others admitted: the control.
     assert decide_among(logits, CAM, [0, 1, 2, 3, 4], list("vwxyz"), 1.0, 0.4).label == "z"

@@ -196,6 +196,34 @@ def test_mix_and_match_is_refused(bundle: tuple[Path, Path], releaser: Releaser,
             Bundle.load(mixed, bundle[1], NOW)
 
 
+def test_mix_and_match_of_equal_versions_is_refused(
+    bundle: tuple[Path, Path], releaser: Releaser, tmp_path: Path
+) -> None:
+    """A releaser who lost count does not open a way: digests bind the parts, not only versions."""
+    other = tmp_path / "other"
+    shutil.copytree(bundle[0], other)
+    (other / "targets" / "MODEL_CARD.md").write_text("another release 1")
+    releaser.sign(other)
+    for name in ("targets.json", "snapshot.json"):
+        mixed = tmp_path / f"mixed-{name}"
+        shutil.copytree(bundle[0], mixed)
+        shutil.copytree(other / "targets", mixed / "targets", dirs_exist_ok=True)
+        shutil.copy(other / "metadata" / name, mixed / "metadata" / name)
+        with pytest.raises(BundleError, match="digest differs"):
+            Bundle.load(mixed, bundle[1], NOW)
+
+
+@pytest.mark.parametrize("role", ["targets", "snapshot", "timestamp"])
+def test_each_role_must_sign_for_itself(files: Path, releaser: Releaser, role: str) -> None:
+    """One stolen key is not enough: what another key signed in this role's place is refused."""
+    root = files.parent / "root.json"
+    root.write_bytes(releaser.root)
+    releaser.keys[role] = CryptoSigner(Ed25519PrivateKey.generate())
+    releaser.sign(files)
+    with pytest.raises(BundleError, match=rf"{role}\.json is not signed"):
+        Bundle.load(files, root, NOW)
+
+
 def test_expired_metadata_still_loads_and_is_told(files: Path, releaser: Releaser) -> None:
     releaser.sign(files, expires=NOW - timedelta(days=400))
     root = files.parent / "root.json"
