@@ -22,6 +22,8 @@ class Box:
     right: float
     bottom: float
     score: float = 1.0
+    elongation: float = 1.0
+    """Of what was found in the box, which may lie askew: its longer side by its shorter one."""
 
     @property
     def width(self) -> float:
@@ -33,22 +35,25 @@ class Box:
         """Height in pixels."""
         return self.bottom - self.top
 
+    def _at(self, left: float, top: float, right: float, bottom: float) -> Box:
+        return Box(left, top, right, bottom, self.score, self.elongation)
+
     def scaled(self, x: float, y: float) -> Box:
         """The box in an image that is ``x`` times wider and ``y`` times higher."""
-        return Box(self.left * x, self.top * y, self.right * x, self.bottom * y, self.score)
+        return self._at(self.left * x, self.top * y, self.right * x, self.bottom * y)
 
     def shifted(self, x: float, y: float) -> Box:
         """The box moved by (``x``, ``y``) pixels."""
-        return Box(self.left + x, self.top + y, self.right + x, self.bottom + y, self.score)
+        return self._at(self.left + x, self.top + y, self.right + x, self.bottom + y)
 
     def grown(self, scale: float) -> Box:
         """The box ``scale`` times as large, about its centre."""
         dx, dy = self.width * (scale - 1) / 2, self.height * (scale - 1) / 2
-        return Box(self.left - dx, self.top - dy, self.right + dx, self.bottom + dy, self.score)
+        return self._at(self.left - dx, self.top - dy, self.right + dx, self.bottom + dy)
 
     def padded(self, x: float, y: float) -> Box:
         """The box with ``x`` pixels more on the left and right, ``y`` above and below."""
-        return Box(self.left - x, self.top - y, self.right + x, self.bottom + y, self.score)
+        return self._at(self.left - x, self.top - y, self.right + x, self.bottom + y)
 
     def hull(self, other: Box) -> Box:
         """The smallest box that holds both."""

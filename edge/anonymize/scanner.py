@@ -4,8 +4,7 @@ A keep-list, not a deny-list. What is kept is the acquisition's own regions (PS3
 Location) or, for modalities whose images have no screen layout around them, the whole frame; any
 other layout is unknown and held back. Then text that the detector finds is filled, and it looks
 again at the result: text that is still there holds the frame back. Burned In Annotation
-(0028,0301) is never asked. All text goes, laterality markers too, unless `markers` recognizes a
-lone glyph of the allow-list: the product has no OCR, so it cannot tell a short name from a label.
+(0028,0301) is never asked. Of text, a lone glyph alone may stay (see `markers.lone_glyphs`).
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
 from edge.anonymize.geometry import Box, fill, fill_flat, paint
+from edge.anonymize.markers import lone_glyphs
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
 from edge.messages import SuppressReason
@@ -70,25 +70,33 @@ def grow_text(box: Box) -> Box:
 
 
 def mask_text(pixels: Pixels, detectors: Detectors) -> TextMask:
-    """Fill every text in ``pixels``, in place, and look again until none is found.
+    """Fill every text in ``pixels``, in place, and look again until none is found there.
+
+    The first look is at the untouched image. The later ones judge what the fills left, in and
+    around them: elsewhere nothing has changed, and the edge of a fill makes the network see letters.
 
     Raises:
         DetectorUnavailable: the text detector failed.
     """
     result = TextMask(*pixels.shape[:2])
-    touched: list[Box] | None = None
+    found = _names(detectors.text.find(pixels))
     for _ in range(_ROUNDS):
-        found = detectors.text.find(pixels, touched)
-        result.left = len(found)
         if not found:
             break
         touched = [grow_text(box) for box in found]
         paint(result.mask, touched)
         fill_flat(pixels, result.mask)
         result.texts += len(found)
-    else:
-        result.left = len(detectors.text.find(pixels, touched))
+        near = [box.padded(*[min(box.width, box.height)] * 2) for box in touched]
+        again = _names(detectors.text.find(pixels, near))
+        found = [box for box in again if any(box.touches(other) for other in near)]
+    result.left = len(found)
     return result
+
+
+def _names(found: list[Box]) -> list[Box]:
+    lone = lone_glyphs(found)
+    return [box for box in found if box not in lone]
 
 
 class ScannerAnonymizer:

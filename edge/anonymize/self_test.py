@@ -48,9 +48,9 @@ def known_face() -> tuple[Pixels, Box]:
 
 def known_text() -> tuple[Pixels, Box]:
     """A drawn name (rows, columns) on a dark ground, and where it is."""
-    scene = np.full((160, 320), 20, np.uint8)
-    cv2.putText(scene, "SELF^TEST 01.02.1903", (24, 92), cv2.FONT_HERSHEY_SIMPLEX, 0.75, 230, 2, cv2.LINE_AA)
-    return scene, Box(24, 74, 300, 96)
+    scene = np.full((320, 320), 20, np.uint8)
+    cv2.putText(scene, "SELF^TEST 01.02.1903", (24, 172), cv2.FONT_HERSHEY_SIMPLEX, 0.75, 230, 2, cv2.LINE_AA)
+    return scene, Box(24, 154, 300, 176)
 
 
 def run(detectors: Detectors, width: int) -> SuppressReason | None:

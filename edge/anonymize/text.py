@@ -22,11 +22,16 @@ TILE = 640
 """Longest side of one pass, in pixels: cost and memory are bounded whatever the image."""
 _OVERLAP = 96
 _MULTIPLE = 32
-_LARGEST_LINE = 0.2
-"""A line of text is no thicker than this share of the image's shorter side.
+_LARGEST_LINE = 0.10
+"""A short text is no thicker than this share of the image's shorter side, its margin included.
 
-What is thicker is anatomy (a vertebra, a liver): the network takes such blobs for one huge letter.
+What is thicker and not long is anatomy (a vertebra, a ventricle, a tumour): the network takes such
+blobs for huge letters. A name in letters that large would be long.
 """
+_SMALLEST_LIMIT = 16
+_LONG = 3.0
+_BORDER = 16
+"""Pixels added around a tile: text that touches the edge of a picture is missed without them."""
 _EDGE = 32
 """Gray levels that a stroke differs from its surroundings, at least, for anyone to read it."""
 
@@ -53,9 +58,9 @@ def scales(rows: int, columns: int) -> tuple[float, ...]:
     """
     longest = max(rows, columns)
     if longest < 256:
-        return (min(4.0, 512 / longest),)
+        return (min(4.0, (TILE - 2 * _BORDER) / longest),)
     if longest < TILE:
-        return (TILE / longest,)
+        return ((TILE - 2 * _BORDER) / longest,)
     if longest <= 1024:
         return (1.0,)
     return (1.0, TILE / longest)
@@ -100,7 +105,10 @@ def lines(probability: NDArray[np.float32], threshold: float, mean: float, uncli
         if score < mean:
             continue
         grow = width * height * unclip / (2 * (width + height))
-        boxes.append(Box(left, top, left + width, top + height, score).padded(grow, grow))
+        points = np.argwhere(inside)[:, ::-1].astype(np.int32)
+        sides = [side + 1 + grow for side in cv2.minAreaRect(points)[1]]
+        box = Box(left, top, left + width, top + height, score, max(sides) / min(sides))
+        boxes.append(box.padded(grow, grow))
     return boxes
 
 
@@ -113,7 +121,7 @@ class TextDetector:
     def __init__(self, weights: Weights, threads: int = 1) -> None:
         self.name = weights.name
         self.sha256 = weights.sha256
-        self._threshold, self._mean, self._unclip = 0.2, 0.35, 1.8
+        self._threshold, self._mean, self._unclip = 0.2, 0.5, 1.8
         self._session = session(weights.data, threads)
         self._input = self._session.get_inputs()[0].name
 
@@ -142,8 +150,7 @@ class TextDetector:
                 if not has_strokes(tile):
                     continue
                 found += [box.shifted(left, top).scaled(x, y) for box in self._look(tile)]
-        thickest = _LARGEST_LINE * min(rows, columns)
-        return [box for box in found if min(box.width, box.height) <= max(thickest, 24)]
+        return [box for box in found if is_line(box, rows, columns)]
 
     def glance(self, image: Pixels, side: int) -> list[Box]:
         """Boxes of text by one pass over the whole image, at most ``side`` pixels long; for video.
@@ -156,20 +163,36 @@ class TextDetector:
         size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
         sized = _resize(image, size, cv2.INTER_AREA) if scale < 1 else image
         found = [box.scaled(columns / size[0], rows / size[1]) for box in self._look(sized)]
-        thickest = _LARGEST_LINE * min(rows, columns)
-        return [box for box in found if min(box.width, box.height) <= max(thickest, 24)]
+        return [box for box in found if is_line(box, rows, columns)]
 
     def _look(self, tile: Pixels) -> list[Box]:
         rows, columns = tile.shape[:2]
-        down, across = -rows % _MULTIPLE, -columns % _MULTIPLE
-        padded = cv2.copyMakeBorder(rgb(tile), 0, down, 0, across, cv2.BORDER_REPLICATE)
+        down, across = -(rows + 2 * _BORDER) % _MULTIPLE, -(columns + 2 * _BORDER) % _MULTIPLE
+        image = rgb(tile)
+        rim = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+        padded = cv2.copyMakeBorder(
+            image,
+            _BORDER,
+            _BORDER + down,
+            _BORDER,
+            _BORDER + across,
+            cv2.BORDER_CONSTANT,
+            value=np.median(rim, axis=0).tolist(),
+        )
         blob = padded[:, :, ::-1].transpose(2, 0, 1)[None].astype(np.float32)
         blob = blob * (2 / 255) - 1
         try:
             (probability,) = self._session.run(None, {self._input: blob})
         except Exception as error:  # whatever ONNX Runtime raises, no look was had
             raise DetectorUnavailable("the text detector failed") from error
-        return lines(probability[0, 0, :rows, :columns], self._threshold, self._mean, self._unclip)
+        inside = probability[0, 0, _BORDER : _BORDER + rows, _BORDER : _BORDER + columns]
+        return lines(inside, self._threshold, self._mean, self._unclip)
+
+
+def is_line(box: Box, rows: int, columns: int) -> bool:
+    """Whether a find is thin enough, or long enough, for a line of text in an image of that size."""
+    thickest = max(_LARGEST_LINE * min(rows, columns), _SMALLEST_LIMIT)
+    return min(box.width, box.height) <= thickest or box.elongation >= _LONG
 
 
 def _resize(image: Pixels, size: tuple[int, int], how: int) -> Pixels:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from edge.anonymize.detectors import Detectors, load_detectors
 from edge.anonymize.gate import Held
+from edge.anonymize.geometry import Box
+from edge.anonymize.markers import lone_glyphs
 from edge.anonymize.models import DetectorUnavailable
 from edge.anonymize.scanner import ScannerAnonymizer, kept_regions
 from edge.imaging import dicom
@@ -125,9 +128,7 @@ def test_text_that_does_not_go_holds_the_frame(detectors):
         def find(self, image, within=None):
             return [*self.real.find(image, within), *super().find(image, within)[:0], BOX]
 
-    from edge.anonymize.geometry import Box
-
-    BOX = Box(5, 5, 60, 20)  # noqa: N806
+    BOX = Box(5, 5, 60, 20, elongation=4.0)  # noqa: N806
     scanner = ScannerAnonymizer(Anonymize(), Detectors(detectors.faces, Sees(detectors.text, 99)))
     assert scanner.clean(raw(radiograph())).reason == "text_left"
 
@@ -148,3 +149,41 @@ def test_real_burned_in_names_cannot_be_read_any_more(edge_data, scanner, ocr, n
     assert isinstance(frame, CleanFrame)
     seen = ocr(frame.pixels)
     assert not [word for word in words if word in seen]
+
+
+def glyph(x, y, size=20.0, elongation=1.2):
+    return Box(x, y, x + size, y + size, elongation=elongation)
+
+
+def test_a_lone_glyph_may_stay_and_its_twin_is_no_neighbour():
+    assert lone_glyphs([glyph(10, 10), glyph(11, 10)]) == [glyph(10, 10), glyph(11, 10)]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [glyph(10, 10, elongation=2.0)],  # longer than one letter
+        [glyph(10, 10), glyph(45, 10)],  # letters side by side
+        [glyph(10, 10), glyph(10, 50)],  # one below the other
+        [glyph(200 * i, 10) for i in range(5)],  # too many to be markers
+        [glyph(10, 10), glyph(12, 10, 22, elongation=3.0)],  # a twin that sees a word there
+    ],
+)
+def test_what_may_be_a_word_is_no_lone_glyph(found):
+    assert lone_glyphs(found) == []
+
+
+def test_spaced_letters_of_a_name_go(scanner, ocr):
+    pixels = radiograph("D O E  J A N E")
+    frame = scanner.clean(raw(pixels))
+    assert isinstance(frame, CleanFrame)
+    assert (frame.pixels[15:45, 20:200] > 220).sum() < 0.03 * (pixels[15:45, 20:200] > 220).sum()
+
+
+@pytest.mark.parametrize("place", [(0, 12), (300, 396)])
+def test_text_at_the_very_edge_goes(scanner, place):
+    pixels = radiograph(None)
+    cv2.putText(pixels, "DOE^JANE 1961", place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 255, 1, cv2.LINE_AA)
+    frame = scanner.clean(raw(pixels))
+    assert isinstance(frame, CleanFrame)
+    assert (frame.pixels > 230).sum() < 0.03 * (pixels > 230).sum()
