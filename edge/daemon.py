@@ -19,7 +19,7 @@ from edge.commands.room import CommandRoom
 from edge.commands.rules import Now
 from edge.health import notify
 from edge.health.watch import stalled
-from edge.imaging.frames import RawFrame
+from edge.imaging.frames import Acquisition, RawFrame
 from edge.messages import Command, DeviceState, SourceHealth
 from edge.pipeline.directory import unix_ms
 from edge.pipeline.live import LivePath
@@ -53,9 +53,19 @@ class Daemon:
         self._sources: dict[str, SourceHealth] = {}
         self._awaited: dict[tuple[str, int], list[int]] = {}
         self._stop, self._reload = threading.Event(), threading.Event()
-        self.capture = CaptureClient(settings.box.runtime / "capture.sock", self._on_frame, self._on_sources)
+        self.capture = CaptureClient(
+            settings.box.runtime / "capture.sock",
+            self._on_frame,
+            self._on_sources,
+            on_inbox=self._on_inbox,
+        )
         self.scanner = ScannerPath(
             settings.box,
+            {
+                source.name: Acquisition(modality=source.modality, body_part=source.body_part)
+                for source in settings.source
+                if source.kind == "folder"
+            },
             box.inbox,
             self.capture,
             box.rules,
@@ -109,6 +119,9 @@ class Daemon:
             path.put(raw)
         elif raw.release is not None:
             raw.release()
+
+    def _on_inbox(self) -> None:
+        self.scanner.wake()
 
     def _on_sources(self, sources: list[SourceHealth]) -> None:
         with self._lock:

@@ -212,7 +212,7 @@ class Anonymize(Section):
         description="A frame farther than this from a detection on either side is held back.",
     )
     delay: Seconds = Field(
-        written("300 ms"), description="Longest that a frame waits for its bracketing detection."
+        written("400 ms"), description="Longest that a frame waits for its bracketing detection."
     )
     self_test_every: Seconds = Field(
         written("10 min"), description="How often the known face and the known text are looked for again."

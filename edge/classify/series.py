@@ -15,10 +15,17 @@ from typing import Any, TypedDict
 
 import cbor2
 
-from edge.messages import AbstainReason, Finding
+from edge.messages import AbstainReason, Finding, Suppressed
 
 RULE = "mean-probability/1"
 MIN_MEAN = 0.5
+
+_HELD: dict[str, AbstainReason] = {
+    "decode": "poor_quality",
+    "quality": "poor_quality",
+    "intended_use": "not_intended_use",
+}
+"""What a frame that was held back at a stage means for its series; any other stage means "unsure"."""
 
 _Kind = tuple[str, str, tuple[str, ...]]
 
@@ -40,21 +47,21 @@ class Vote:
 
 @dataclass(frozen=True)
 class Slice:
-    """One object's part in its series: the votes of its frames, and how many were held back."""
+    """One object's part in its series: the votes of its frames, and why each other one has none."""
 
     votes: tuple[Vote, ...]
-    held: int
+    held: tuple[AbstainReason, ...]
 
     @classmethod
-    def of(cls, findings: Sequence[Finding], held: int) -> Slice:
-        """The part of an object with these findings and ``held`` suppressed frames."""
+    def of(cls, findings: Sequence[Finding], suppressed: Sequence[Suppressed]) -> Slice:
+        """The part of an object with these findings and these suppressed frames."""
         votes = (Vote(f.modality, f.body_part, dict(f.probabilities), f.abstained) for f in findings)
-        return cls(tuple(votes), held)
+        return cls(tuple(votes), tuple(_HELD.get(frame.stage, "unsure") for frame in suppressed))
 
     def to_bytes(self) -> bytes:
         """CBOR, to be kept until the series is closed."""
         rows = [[v.modality, v.body_part, v.probabilities, v.abstained] for v in self.votes]
-        return cbor2.dumps([1, self.held, rows])
+        return cbor2.dumps([1, list(self.held), rows])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Slice:
@@ -68,9 +75,9 @@ class Slice:
             votes = tuple(Vote(str(m), str(b), dict(p), a) for m, b, p, a in rows)
         except (cbor2.CBORDecodeError, TypeError, ValueError):
             raise ValueError("not a slice of a series") from None
-        if version != 1 or not isinstance(held, int):
+        if version != 1 or not isinstance(held, list):
             raise ValueError("a slice of an unknown version")
-        return cls(votes, held)
+        return cls(votes, tuple(held))
 
 
 class Aggregate(TypedDict):
@@ -105,10 +112,10 @@ def aggregate(slices: Iterable[Slice]) -> Aggregate:
         "body_part": kind[1],
         "probabilities": means,
         "label": label,
-        "abstained_whole": None if label is not None else _why(votes),
+        "abstained_whole": None if label is not None else _why(votes, parts),
         "frames_used": len(used),
         "frames_abstained": len(votes) - len(used),
-        "frames_suppressed": sum(part.held for part in parts),
+        "frames_suppressed": sum(len(part.held) for part in parts),
     }
 
 
@@ -117,9 +124,9 @@ def _mean(values: Sequence[float]) -> float:
     return min(1.0, sum(sorted(values)) / len(values))
 
 
-def _why(votes: Sequence[Vote]) -> AbstainReason:
-    """The commonest reason of the frames if all abstained; else, or with no frame left, unsure."""
-    reasons: list[Any] = [vote.abstained for vote in votes]
+def _why(votes: Sequence[Vote], parts: Sequence[Slice]) -> AbstainReason:
+    """The commonest reason of the frames that abstained, or were held back if none is left; else unsure."""
+    reasons: list[Any] = [vote.abstained for vote in votes] or [why for part in parts for why in part.held]
     if not reasons or None in reasons:
         return "unsure"
     counted = Counter(reasons)

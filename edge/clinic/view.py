@@ -73,8 +73,8 @@ class Series:
     whole: SeriesResult | None = None
 
     def answer(self) -> Answer | None:
-        """The series' own result if it is closed, else what most frames say so far."""
-        if self.whole:
+        """What the closed series says, else most frames so far; None if all were held back."""
+        if self.whole and self.whole.probabilities:
             return Answer.of(self.whole.label, self.whole.probabilities, self.whole.abstained_whole)
         if self.answers:
             label = self.answers.most_common(1)[0][0]

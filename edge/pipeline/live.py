@@ -32,6 +32,9 @@ class CameraAnonymizer(Protocol):
     def push(self, raw: RawFrame) -> list[CleanFrame | Held]:
         """Take one frame in; give out those whose detections are complete, in order."""
 
+    def poll(self) -> list[CleanFrame | Held]:
+        """Give out those whose wait is over, also when no new frame comes."""
+
     def flush(self) -> list[CleanFrame | Held]:
         """Give out what is left at the end of a source."""
 
@@ -102,6 +105,7 @@ class LivePath:
             newest_wins=realtime,
             failed=self._take_failed,
             dropped=self._drop,
+            idle=self._poll,
         )
         # Frames that passed the gate are few and small: the classifier works them off in order.
         self._classify: Stage[tuple[CleanFrame, str]] = Stage(
@@ -154,6 +158,11 @@ class LivePath:
         with self._figures.timed("anonymize"):
             results = self._anonymizer.push(raw)
         for result in results:
+            self._emit(result)
+
+    def _poll(self) -> None:
+        """A source fell silent: what waited for a later frame goes out, or is held back, all the same."""
+        for result in self._anonymizer.poll():
             self._emit(result)
 
     def _emit(self, result: CleanFrame | Held) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from edge.anonymize.gate import Held, take_identity
 from edge.capture.client import CaptureLost
 from edge.imaging.decoded import Decoded, Undecodable
-from edge.imaging.frames import CleanFrame, Identity, RawFrame
+from edge.imaging.frames import Acquisition, CleanFrame, Identity, RawFrame
 from edge.messages import Finding, Head, ObjectResult, Outcome, Suppressed, SuppressReason
 from edge.pipeline.figures import Figures
 from edge.pipeline.gates import Gates
@@ -35,8 +36,8 @@ log = logging.getLogger(__name__)
 
 STREAM = "scanner"
 _NO_PIXELS = np.zeros((1, 1), np.uint8)
-_IDLE = 0.2
-"""Seconds between looks into an empty inbox."""
+_IDLE = 1.0
+"""Seconds between looks into an empty inbox when nobody says that an object came."""
 _AGAIN = 1.0
 """Seconds before an object is tried again when a part of the box was not there."""
 _QUARANTINED: frozenset[SuppressReason] = frozenset(
@@ -60,11 +61,15 @@ class ScannerAnonymizer(Protocol):
 
 
 class ScannerPath:
-    """Answers the objects of the inbox, oldest first, in one thread."""
+    """Answers the objects of the inbox, oldest first, in one thread.
+
+    ``stills`` says what the pictures of each watched folder show.
+    """
 
     def __init__(
         self,
         box: Box,
+        stills: Mapping[str, Acquisition],
         inbox: InboxReader,
         decoder: Decoder,
         gates: Gates,
@@ -75,11 +80,11 @@ class ScannerPath:
         post: Post,
         figures: Figures,
     ) -> None:
-        self._box = box
+        self._box, self._stills = box, stills
         self._inbox, self._decoder, self._gates, self._anonymizer = inbox, decoder, gates, anonymizer
         self._handles, self._series, self._spool, self._post = handles, series, spool, post
         self._figures = figures
-        self._stop = threading.Event()
+        self._stop, self._arrived = threading.Event(), threading.Event()
         self._waiting = 0
         self.pulse = Pulse("scanner", lambda: self._waiting)
         self._thread = threading.Thread(target=self._run, name="scanner", daemon=True)
@@ -91,6 +96,7 @@ class ScannerPath:
     def stop(self, timeout: float) -> None:
         """End after the object under way; what is left stays in the inbox."""
         self._stop.set()
+        self._arrived.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -106,7 +112,12 @@ class ScannerPath:
                 self._stop.wait(_AGAIN)
             self._waiting = 0
             self.pulse.turn(moved=False)
-            self._stop.wait(_IDLE)
+            self._arrived.wait(_IDLE)
+            self._arrived.clear()
+
+    def wake(self) -> None:
+        """An object came into the inbox; from any thread."""
+        self._arrived.set()
 
     def _answer_all(self) -> None:
         ids = self._inbox.ids()
@@ -159,10 +170,11 @@ class ScannerPath:
     def _outcomes(self, decoded: Decoded, item: Item) -> list[Outcome]:
         outcomes: list[Outcome] = []
         received = time.monotonic_ns()
+        acquisition = decoded.acquisition
+        if item.kind == "still":  # a picture says nothing of itself: its folder's setting says it
+            acquisition = self._stills.get(item.source, acquisition)
         for index, pixels in enumerate(decoded.frames):
-            raw = RawFrame(
-                pixels, STREAM, index, received, item.received_ms, decoded.acquisition, decoded.identity
-            )
+            raw = RawFrame(pixels, STREAM, index, received, item.received_ms, acquisition, decoded.identity)
             outcomes.append(self._outcome(raw))
             self.pulse.turn(moved=True)
         return outcomes
@@ -195,7 +207,8 @@ class ScannerPath:
             study = series = object_id
             block, kid = None, None
         findings = [outcome for outcome in outcomes if isinstance(outcome, Finding)]
-        self._series.add(study, series, object_id, findings, len(outcomes) - len(findings), time.time())
+        held = [outcome for outcome in outcomes if isinstance(outcome, Suppressed)]
+        self._series.add(study, series, object_id, findings, held, time.time())
 
         def build(head: Head) -> ObjectResult:
             return ObjectResult(

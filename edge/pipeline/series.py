@@ -11,7 +11,7 @@ import logging
 from typing import Literal
 
 from edge.classify.series import Slice, aggregate
-from edge.messages import Finding, Head, SeriesResult
+from edge.messages import Finding, Head, SeriesResult, Suppressed
 from edge.pipeline.post import PRIORITY_SCANNER, Post
 from edge.settings import Series
 from edge.store.partial import PartialSeries
@@ -29,7 +29,13 @@ class SeriesDesk:
         self._settings, self._store, self._spool, self._post = settings, store, spool, post
 
     def add(
-        self, study: bytes, series: bytes, object_id: bytes, findings: list[Finding], held: int, now: float
+        self,
+        study: bytes,
+        series: bytes,
+        object_id: bytes,
+        findings: list[Finding],
+        held: list[Suppressed],
+        now: float,
     ) -> None:
         """Keep one object's part in its series; ``now`` is Unix time in seconds."""
         part = Slice.of(findings, held)

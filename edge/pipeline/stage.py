@@ -40,6 +40,7 @@ class Stage(Generic[Item]):
 
     ``newest_wins`` drops the oldest waiting item when the queue is full and counts it; without it
     `put` waits for room, which is how a replay as fast as possible slows its source down.
+    ``idle`` is called in the same thread whenever nothing came for a quarter of a second.
     An error in ``work`` is handed to ``failed`` with its item and never ends the thread.
     """
 
@@ -52,8 +53,9 @@ class Stage(Generic[Item]):
         newest_wins: bool,
         failed: Callable[[Item, Exception], None],
         dropped: Callable[[Item], None] | None = None,
+        idle: Callable[[], None] = lambda: None,
     ) -> None:
-        self._work, self._failed, self._dropped = work, failed, dropped
+        self._work, self._failed, self._dropped, self._idle = work, failed, dropped, idle
         self._queue: queue.Queue[Item] = queue.Queue(maxsize=size)
         self._newest_wins = newest_wins
         self._stop = threading.Event()
@@ -106,6 +108,7 @@ class Stage(Generic[Item]):
             try:
                 item = self._queue.get(timeout=_TICK)
             except queue.Empty:
+                self._idle()
                 self._busy = False
                 self.pulse.turn(moved=False)
                 continue

@@ -59,7 +59,9 @@ class PartialSeries:
             rows = self._db.execute(
                 "SELECT object, sealed FROM part WHERE series = ? ORDER BY object", (series,)
             ).fetchall()
-        return [self._aead.decrypt(sealed[:12], sealed[12:], series + object_id) for object_id, sealed in rows]
+        return [
+            self._aead.decrypt(sealed[:12], sealed[12:], series + object_id) for object_id, sealed in rows
+        ]
 
     def silent_since(self, moment: float) -> list[tuple[bytes, bytes]]:
         """(study, series) of each open series whose last object came before ``moment``."""

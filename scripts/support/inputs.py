@@ -213,7 +213,6 @@ def make_objects(
         dicom(image, kind, study, number + 1).save_as(path, enforce_file_format=True)
         plan.files.append(path)
     if data is not None and count is None:
-        plan.files += [
-            path for path in sorted((data / "dicom" / "files").glob("*.dcm")) if path.name not in _UNSENDABLE
-        ]
+        real = sorted((data / "dicom" / "files").glob("*.dcm"))
+        plan.files[:0] = [path for path in real if path.name not in _UNSENDABLE]
     return plan

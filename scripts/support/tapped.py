@@ -77,6 +77,9 @@ class _OpenCamera:
     def push(self, raw: RawFrame) -> list[CleanFrame | Held]:
         return [_pass_through(raw)]
 
+    def poll(self) -> list[CleanFrame | Held]:
+        return []
+
     def flush(self) -> list[CleanFrame | Held]:
         return []
 
