@@ -17,9 +17,6 @@ SIDE = 224
 NAME = "gray-luma/area-224x224/standardise-1"
 """Written into every bundle: a box whose preprocessing differs must refuse the bundle."""
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""ITU-R BT.601 weights of red, green and blue."""
-
 
 def to_gray(pixels: Pixels) -> Pixels:
     """Display pixels, (H, W) or (H, W, 3) RGB uint8 of any size, as (224, 224) uint8 gray.
@@ -31,7 +28,7 @@ def to_gray(pixels: Pixels) -> Pixels:
     if pixels.dtype != np.uint8 or not (rgb or pixels.ndim == 2) or 0 in pixels.shape:
         raise ValueError(f"expected uint8 (H, W) or (H, W, 3), got {pixels.dtype} {pixels.shape}")
     if rgb:
-        pixels = np.rint(pixels.astype(np.float32) @ _LUMA).astype(np.uint8)
+        pixels = np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), np.uint8)
     if pixels.shape == (SIDE, SIDE):
         return pixels
     shrinks = pixels.shape[0] >= SIDE and pixels.shape[1] >= SIDE
