@@ -10,7 +10,9 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import cv2
 import numpy as np
@@ -40,8 +42,15 @@ def in_bytes(files: Iterable[Path], words: Iterable[str]) -> set[str]:
             data = file.read_bytes()
         except OSError:  # sockets, and files that went away
             continue
+        # mosquitto_sub prints payloads in hex.
+        data += _hex_payloads(data) if file.name == "observer.log" else b""
         found |= {word for word, variants in forms if any(form in data for form in variants)}
     return found
+
+
+def _hex_payloads(log: bytes) -> bytes:
+    rows = (row.rpartition(b"\t")[2] for row in log.splitlines())
+    return b"\n".join(bytes.fromhex(row.decode()) for row in rows if re.fullmatch(rb"(?:[0-9a-f]{2})+", row))
 
 
 def files_below(*roots: Path) -> list[Path]:
@@ -62,12 +71,12 @@ def _read_aloud(pixels: NDArray[np.uint8], scratch: Path) -> str:
     """What tesseract reads in a gray image, bright and dark lettering, letters and digits alone."""
     text = ""
     for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
-        picture = scratch / "ocr.png"
-        cv2.imwrite(str(picture), _strokes(pixels, operation))
-        result = subprocess.run(
-            ["tesseract", str(picture), "-", "--psm", "11"],
-            capture_output=True, check=True, env={**os.environ, "OMP_THREAD_LIMIT": "1"},
-        )  # fmt: skip
+        with NamedTemporaryFile(suffix=".png", dir=scratch) as picture:
+            cv2.imwrite(picture.name, _strokes(pixels, operation))
+            result = subprocess.run(
+                ["tesseract", picture.name, "-", "--psm", "11"],
+                capture_output=True, check=True, env={**os.environ, "OMP_THREAD_LIMIT": "1"},
+            )  # fmt: skip
         text += result.stdout.decode(errors="replace").upper() + "\n"
     return re.sub(r"[^A-Z0-9\n]", "", text)
 
@@ -76,8 +85,9 @@ def in_pixels(frames: Iterable[Path], words: Iterable[str], scratch: Path) -> se
     """Planted words that the OCR reads in tapped frames (.npy, uint8 gray)."""
     words = list(words)
     found: set[str] = set()
-    for frame in frames:
-        text = _read_aloud(np.load(frame), scratch)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        texts = pool.map(lambda frame: _read_aloud(np.load(frame), scratch), frames)
+    for text in texts:
         for word in words:
             windows = (word[i : i + _WINDOW] for i in range(max(1, len(word) - _WINDOW + 1)))
             if any(window in text for window in windows):

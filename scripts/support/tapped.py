@@ -3,16 +3,18 @@
     python -m support.tapped --settings FILE --tap FOLDER [--control]
 
 ``--control`` passes anonymization through: each raw frame becomes a "clean" one as it is, and what its
-header says about the patient travels on in the receipt. It is the control of the search for leaks: what it
-does not find there, it could not have found in the real run.
+header says about the patient travels on in the receipt, into the journal and onto the disk. It is the control
+of the search for leaks: what the search does not find there, it could not have found in the real run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -29,7 +31,7 @@ from edge.settings import Settings, Source
 
 
 class Tap:
-    """Writes each clean frame as it is: gray pixels, uint8, one .npy file a frame."""
+    """Writes each clean frame as it is: gray pixels (.npy, uint8) and all else that it carries (.json)."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,11 +42,18 @@ class Tap:
         with self._lock:
             self._count += 1
             number = self._count
-        np.save(self._folder / f"{clean.source}-{number:06d}.npy", gray)
+        path = self._folder / f"{clean.source}-{number:06d}.npy"
+        np.save(path, gray)
+        said = {"acquisition": asdict(clean.acquisition), "receipt": clean.receipt.model_dump()}
+        path.with_suffix(".json").write_text(json.dumps(said, default=bytes.hex))
 
 
-def _pass_through(raw: RawFrame) -> CleanFrame:
+def _pass_through(raw: RawFrame, state: Path | None = None) -> CleanFrame:
     said = "" if raw.identity is None else f"{raw.identity.patient_id} {' '.join(raw.identity.names)}"
+    if state is not None and said:
+        logging.getLogger("control").warning("control %s", said)
+        with (state / "control").open("a", encoding="utf-8") as file:
+            file.write(said + "\n")
     pixels = raw.pixels.copy()
     if raw.release is not None:
         raw.release()
@@ -69,8 +78,11 @@ class _OpenGates(Gates):
 
 
 class _OpenScanner:
+    def __init__(self, state: Path) -> None:
+        self._state = state
+
     def clean(self, raw: RawFrame) -> CleanFrame | Held:
-        return _pass_through(raw)
+        return _pass_through(raw, self._state)
 
 
 class _OpenCamera:
@@ -93,7 +105,7 @@ class Control(Box):
     gates = _OpenGates
 
     def scanner_gate(self) -> _OpenScanner:
-        return _OpenScanner()
+        return _OpenScanner(self.settings.box.state)
 
     def camera_gate(self, source: Source) -> _OpenCamera:
         del source
