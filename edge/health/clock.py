@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -42,6 +43,10 @@ def latest(now: float, stored: float | None) -> float:
     return max(now, BUILT.timestamp(), stored or 0.0)
 
 
+_KEEP_EVERY = 60.0
+"""Seconds between two writes of the time: each costs a sync of the disk."""
+
+
 class _Timex(ctypes.Structure):
     """Head of struct timex; the rest is reserved so that the kernel has room to write."""
 
@@ -64,33 +69,40 @@ def synchronized() -> bool:
 
 
 class StoredTime:
-    """The latest time seen, kept in a file that survives power loss."""
+    """The latest time seen, kept in a file that survives power loss. Safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = threading.Lock()
+        self._stored = self._load()
 
-    def read(self) -> float | None:
-        """The stored Unix time in seconds, or None if there is none yet."""
+    def _load(self) -> float | None:
         try:
             return float(self._path.read_text(encoding="ascii"))
         except (FileNotFoundError, ValueError):
             return None
 
+    def read(self) -> float | None:
+        """The stored Unix time in seconds, or None if there is none yet."""
+        return self._stored
+
     def write(self, now: float) -> None:
         """Store ``now`` unless a later time is there; atomic."""
-        if now <= (self.read() or 0.0):
-            return
-        temporary = self._path.with_suffix(".new")
-        with temporary.open("w", encoding="ascii") as file:
-            file.write(f"{now:.0f}")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        with self._lock:
+            if now <= (self._stored or 0.0):
+                return
+            temporary = self._path.with_suffix(".new")
+            with temporary.open("w", encoding="ascii") as file:
+                file.write(f"{now:.0f}")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._path)
+            self._stored = now
 
     def trust(self) -> Trust:
-        """Judge the clock now, and keep the time if it is trusted."""
+        """Judge the clock now, and keep a trusted time once a minute."""
         now = time.time()
-        verdict = judge(now, self.read(), synchronized=synchronized())
-        if verdict == "trusted":
+        verdict = judge(now, self._stored, synchronized=synchronized())
+        if verdict == "trusted" and now - (self._stored or 0.0) >= _KEEP_EVERY:
             self.write(now)
         return verdict

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from edge.health.clock import BUILT, StoredTime, judge, latest
@@ -39,6 +41,14 @@ def test_the_stored_time_only_rises(tmp_path):
     stored.write(BUILD + 100)
     stored.write(BUILD + 50)
     assert StoredTime(tmp_path / "clock").read() == BUILD + 100
+
+
+def test_threads_that_ask_at_once_do_not_disturb_each_other(tmp_path):
+    stored = StoredTime(tmp_path / "clock")
+    moments = range(int(BUILD), int(BUILD) + 400)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(stored.write, moments))
+    assert StoredTime(tmp_path / "clock").read() == moments[-1]
 
 
 def test_a_damaged_file_is_no_time(tmp_path):
