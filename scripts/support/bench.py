@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from support import inputs, scene
+from support import bench_wire, inputs, scene
 from support.demo import video_source
 from support.site import ROOT, Site
 
@@ -64,9 +64,12 @@ def table(reports: list[dict[str, Any]]) -> str:
 def main() -> int:
     """Measure both sizes, print the table, and write it into the README."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("path", "wire"), default="path", help="what to measure")
     parser.add_argument("--seconds", type=int, default=20, help="seconds measured at each size")
     parser.add_argument("--json", type=Path, help="write all figures here")
     args = parser.parse_args()
+    if args.what == "wire":
+        return bench_wire.main()
     place = Path(os.environ.get("EDGE_DATA", ROOT.parent / "shared" / "data"))
     data = place if (place / "index.csv").is_file() else None
     reports = [_measure(ROOT / ".demo" / "bench", size, args.seconds, data) for size in _SIZES]
