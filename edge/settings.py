@@ -180,7 +180,7 @@ class Quality(Section):
         6.0, ge=0, description="Standard deviation of gray levels below which there is nothing to see."
     )
     min_sharpness: float = Field(
-        2.0, ge=0, description="Spread of the Laplacian below which a camera frame is blurred."
+        1.5, ge=0, description="Spread of the Laplacian below which a camera frame is blurred."
     )
     max_noise: float = Field(
         0.55,
