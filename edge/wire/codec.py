@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeVar
 
+import cbor2
 from pydantic import TypeAdapter, ValidationError
 
 from edge.messages import Body, Message
 from edge.wire import cbor
 
-LIMITS = cbor.Limits()
-"""Bounds on a body: 4 MiB, 12 levels, 100,000 data items."""
+LIMITS = cbor.Limits(items=400_000)
+"""Bounds on a body: 4 MiB, 12 levels, 400,000 data items.
+
+An object result of 2,000 frames (the decoder's bound) has about 200,000 items: 14 probabilities,
+two detectors and the rest of a finding make a hundred each.
+"""
 
 Reason = Literal["too_large", "too_deep", "too_many", "malformed", "not_canonical", "unknown_kind", "invalid"]
 
@@ -31,8 +36,23 @@ class CodecError(Exception):
 
 
 def encode(body: Message) -> bytes:
-    """Deterministic CBOR of a message, unknown fields included."""
-    return cbor.dumps(body.model_dump(mode="python"))
+    """Deterministic CBOR of a message, unknown fields included.
+
+    What the other side would refuse is refused here: a body that left and can never be acknowledged
+    would hold up its whole stream.
+
+    Raises:
+        CodecError: ``too_large``, ``too_deep``, ``too_many``, or ``malformed`` for values that the
+            protocol does not carry.
+    """
+    try:
+        data = cbor.dumps(body.model_dump(mode="python"))
+        cbor.scan(data, LIMITS)
+    except cbor.CborError as error:
+        raise CodecError(error.reason) from error
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError):
+        raise CodecError("malformed") from None  # the cause would hold values
+    return data
 
 
 def _map(data: bytes) -> dict[str, Any]:

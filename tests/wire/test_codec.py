@@ -8,9 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.messages import Acknowledgement, Gap, Head, LiveBatch, SeriesResult
-from edge.wire import cbor
+from edge.messages import (
+    Acknowledgement,
+    DetectorUse,
+    Finding,
+    Gap,
+    Head,
+    LiveBatch,
+    ObjectResult,
+    Receipt,
+    SeriesResult,
+)
+from edge.wire import cbor, envelope
 from edge.wire.codec import CodecError, decode, decode_as, encode
+from edge.wire.keys import PrivateKey, SigningKey
 
 HEAD = Head(site="s", device="d", stream="x", epoch=bytes(16), seq=1, made_ms=0, clock="trusted")
 GAP = Gap(head=HEAD, first=1, last=2, why="age")
@@ -106,7 +117,7 @@ def test_no_altered_byte_gives_two_encodings_of_one_value(value, data):
         (b"\x9f" * 50, "malformed"),
         (b"\xd8\x1c\x81\xd8\x1d\x00", "malformed"),
         (b"\xc2\x5a\x00\x0f\xff\xff" + b"\xff" * 0xFFFFF, "malformed"),
-        (b"\x9a\x00\x01\xd4\xc0" + bytes(120_000), "too_many"),
+        (b"\x9a\x00\x06\xdd\xd0" + bytes(450_000), "too_many"),
         (bytes((1 << 22) + 1), "too_large"),
     ],
 )
@@ -116,6 +127,68 @@ def test_bombs_cost_nothing(bomb, reason):
         decode(bomb)
     assert caught.value.reason == reason
     assert time.process_time() - began < 0.5
+
+
+def _finding(frame: int) -> Finding:
+    detectors = [
+        DetectorUse(name=name, sha256=os.urandom(32), before_ms=1.1, after_ms=2.2, found=3)
+        for name in ("centerface", "ch_PP-OCRv4_det")
+    ]
+    return Finding(
+        frame=frame,
+        captured_ms=1_700_000_000_000,
+        modality="DX",
+        body_part="CHEST",
+        probabilities={f"Pleural_Thickening_{n:02}": 1 / (3 + n) for n in range(14)},
+        label="Pleural_Thickening_01",
+        abstained=None,
+        cam=os.urandom(49),
+        cam_shape=(7, 7),
+        model=os.urandom(32),
+        bundle=os.urandom(32),
+        engine="onnxruntime-cpu",
+        receipt=Receipt(policy="scanner-1", detectors=detectors, kept_share=0.9, masked_share=0.1, texts=3),
+    )
+
+
+def _object(frames: int) -> ObjectResult:
+    return ObjectResult(
+        head=HEAD,
+        study=bytes(16),
+        series=bytes(16),
+        object=bytes(16),
+        received_ms=0,
+        outcomes=[_finding(n) for n in range(frames)],
+        identity=bytes(2048),
+        identity_kid=bytes(16),
+    )
+
+
+def test_the_largest_object_passes_codec_and_envelope():
+    signer, receiver = SigningKey.generate(), PrivateKey.generate()
+    body = _object(2000)  # decode.max_frames
+    sealed = envelope.seal(encode(body), "edge/v1/s/d/result/x", signer, [receiver.recipient])
+    opened = envelope.open_(sealed, "edge/v1/s/d/result/x", [receiver], [signer.public])
+    assert decode(opened.payload) == body
+
+
+def test_what_a_reader_would_refuse_is_not_sent():
+    deep: list[object] = []
+    for _ in range(20):
+        deep = [deep]
+    cases = {
+        "too_many": GAP.model_copy(update={"added_later": [0] * 400_001}),
+        "too_large": GAP.model_copy(update={"added_later": bytes(1 << 22)}),
+        "too_deep": GAP.model_copy(update={"added_later": deep}),
+        "malformed": GAP.model_copy(update={"added_later": 1 << 70}),
+    }
+    for reason, body in cases.items():
+        with pytest.raises(CodecError) as caught:
+            encode(body)
+        assert caught.value.reason == reason
+    with pytest.raises(CodecError, match="malformed"):
+        encode(GAP.model_copy(update={"added_later": "\udcff"}))
+    assert decode(encode(GAP.model_copy(update={"added_later": [0] * 399_000})))  # the control
 
 
 def test_series_result_with_many_classes():
