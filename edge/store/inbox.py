@@ -3,8 +3,10 @@
 An object is a directory named by its id (32 hex digits, ascending in the order of arrival) that
 holds two files, ``key`` and ``data`` (`edge.store.inbox_crypto`). It is written under a name that
 starts with ``.new-``, synced, and then renamed: the rename is the moment from which it is in the
-inbox. Deletion overwrites and removes ``key`` first, so that what a power cut or a flash translation
-layer leaves behind of ``data`` is noise. Quarantine is one rename to ``<id>.<reason>``.
+inbox. Deletion renames it to ``.del-<id>``, which is the moment from which it is not, and then
+overwrites and removes ``key`` first, so that what a power cut or a flash translation layer leaves
+behind of ``data`` is noise. A start ends the deletions that a kill cut short. Quarantine is one
+rename to ``<id>.<reason>``.
 
 Modes are left to the umask (0660 and 0770 at most): where the two processes are different users they
 share a group, and the directory is set-group-ID.
@@ -35,7 +37,7 @@ from edge.store import inbox_crypto as crypto
 
 Kind = Literal["dicom", "still"]
 _ID = re.compile(r"[0-9a-f]{32}")
-_NEW = ".new-"
+_NEW, _GONE = ".new-", ".del-"
 _HEAD_MAX = 4096
 _KEY_BYTES = 2048  # what a key file is counted as
 
@@ -190,6 +192,8 @@ class InboxReader:
         self._private_key = private_key
         directory.mkdir(mode=0o770, parents=True, exist_ok=True)
         self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for place in (directory, self._quarantine):
+            _finish_deletions(place)
 
     def ids(self) -> list[bytes]:
         """Ids of all objects, oldest first."""
@@ -277,7 +281,24 @@ def _write_synced(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def _destroy(folder: Path) -> None:
-    """Key first: overwritten, synced, removed; then the rest."""
+    """Out of the list first, so that no object is ever listed whose key is half-overwritten."""
+    gone = folder.with_name(_GONE + folder.name)
+    try:
+        folder.rename(gone)
+        crypto.sync_directory(folder.parent)
+    except FileNotFoundError:
+        pass  # deleted before; perhaps not to the end
+    _shred(gone)
+
+
+def _finish_deletions(directory: Path) -> None:
+    for name in _names(directory):
+        if name.startswith(_GONE):
+            _shred(directory / name)
+
+
+def _shred(folder: Path) -> None:
+    """Key first: overwritten, synced, removed; then the rest. Two processes may do it at once."""
     key = folder / "key"
     try:
         with key.open("r+b") as file:
@@ -323,4 +344,5 @@ def _clean(directory: Path) -> None:
         folder = directory / name
         if name.startswith(_NEW) or (_ID.fullmatch(name) and not (folder / "key").exists()):
             shutil.rmtree(folder, ignore_errors=True)
+    _finish_deletions(directory)
     crypto.sync_directory(directory)

@@ -96,7 +96,7 @@ def test_deletion_destroys_the_key_first(state, tmp_path, monkeypatch):
         reader(state, tmp_path).delete(object_id)
     monkeypatch.undo()
     # The data is still there, the key is not: neither under its name nor in its old blocks.
-    folder = tmp_path / "inbox" / object_id.hex()
+    folder = tmp_path / "inbox" / f".del-{object_id.hex()}"
     assert [path.name for path in folder.iterdir()] == ["data"]
     assert os.pread(held, 4096, 0) != wrapped
     os.close(held)
@@ -104,6 +104,51 @@ def test_deletion_destroys_the_key_first(state, tmp_path, monkeypatch):
     writer(state, tmp_path)
     assert not folder.exists()
     reader(state, tmp_path).delete(object_id)  # twice is no error
+
+
+@pytest.mark.parametrize("step", ["rename", "sync_directory", "open", "fsync", "unlink", "rmtree"])
+@pytest.mark.parametrize("who", ["reader", "writer"])
+def test_a_deletion_cut_short_at_any_step_lists_nothing_that_cannot_be_opened(
+    state, tmp_path, monkeypatch, step, who
+):
+    sink = writer(state, tmp_path)
+    object_id, other = (sink.put("dicom", "scanner", PLANTED, n) for n in range(2))
+    sink.close()
+    found = reader(state, tmp_path)
+    owner = {
+        "rename": Path,
+        "open": Path,
+        "unlink": Path,
+        "fsync": os,
+        "sync_directory": inbox_module.crypto,
+        "rmtree": inbox_module.shutil,
+    }[step]
+
+    def kill(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, step, kill)
+        with pytest.raises(KeyboardInterrupt):
+            found.delete(object_id)
+    left = found.ids()
+    assert left == ([object_id, other] if step == "rename" else [other])
+    for listed in left:
+        assert bytes(found.open(listed).data) == PLANTED
+    # A start of either process ends it.
+    again = writer(state, tmp_path) if who == "writer" else reader(state, tmp_path)
+    assert again
+    assert not list((tmp_path / "inbox").glob(".del-*"))
+    assert reader(state, tmp_path).ids() == left
+
+
+def test_a_deletion_in_quarantine_is_ended_at_the_start(state, tmp_path):
+    left = tmp_path / "quarantine" / f".del-{bytes(16).hex()}.unreadable"
+    left.mkdir(parents=True)
+    (left / "key").write_bytes(b"x" * 100)
+    found = reader(state, tmp_path)
+    assert not left.exists()
+    assert found.quarantined() == {}
 
 
 def test_a_changed_object_is_damaged_not_wrong(state, tmp_path):
