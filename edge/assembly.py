@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Callable
@@ -57,6 +58,7 @@ class Box:
         self.settings = settings
         self.figures = Figures()
         state = settings.box.state
+        self._alone = _lock(state / ".daemon")
         self.clock = StoredTime(state / "clock")
         self.signer, root = _keys(settings)
         self.directory = ManifestDirectory(
@@ -65,6 +67,8 @@ class Box:
         self._take_time_from_manifest()
         self.bundle, self.model = _model(settings)
         self.detectors: Detectors = load_detectors(settings.anonymize)
+        if self.detectors.problems:
+            raise NotReadyError("; ".join(self.detectors.problems))
         self.spool = Spool(
             state / "spool.db",
             settings.spool.max_bytes,
@@ -87,8 +91,8 @@ class Box:
             self.figures,
             on_clean,
         )
-        partial = PartialSeries(state / "series.db", _local_key(settings, "series.key"))
-        self.series = SeriesDesk(settings.series, partial, self.spool, self.post)
+        self._partial = PartialSeries(state / "series.db", _local_key(settings, "series.key"))
+        self.series = SeriesDesk(settings.series, self._partial, self.spool, self.post)
 
     def trusted_ms(self) -> int | None:
         """Unix milliseconds, or None while the clock is not trusted."""
@@ -114,11 +118,31 @@ class Box:
             clock=time.monotonic_ns,
         )
 
+    def problems(self) -> list[str]:
+        """What keeps the box from its work, in words for whoever looks at its status."""
+        reason = self.directory.reason
+        return [] if reason is None else [f"the clinic's manifest is {reason}"]
+
     def close(self) -> None:
         """Close the model and the files, once nothing uses them any more."""
         self.model.close()
         self.spool.close()
         self.handles.close()
+        self._partial.close()
+        os.close(self._alone)
+
+
+def _lock(path: Path) -> int:
+    """Keep a second daemon, or a bench beside the service, away from this box's state."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise NotReadyError(
+            f"another process runs this box ({path.parent}); stop edge.service first"
+        ) from None
+    return handle
 
 
 def is_realtime(source: Source) -> bool:

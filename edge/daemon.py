@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,13 +19,12 @@ from edge.commands.ledger import Ledger
 from edge.commands.room import CommandRoom
 from edge.commands.rules import Now
 from edge.health import notify
-from edge.health.watch import stalled
+from edge.health.watch import Pulse, stalled
 from edge.imaging.frames import Acquisition, RawFrame
 from edge.messages import Command, DeviceState, SourceHealth
 from edge.pipeline.directory import unix_ms
 from edge.pipeline.live import LivePath
 from edge.pipeline.scanner import ScannerPath
-from edge.pipeline.stage import Pulse
 from edge.settings import Settings, SettingsError, load, missing_paths
 from edge.wire.codec import encode
 from edge.wire.publisher import Publisher
@@ -203,6 +203,7 @@ class Daemon:
     def pulses(self) -> Iterator[Pulse]:
         """Every loop that must turn."""
         yield self.scanner.pulse
+        yield _PublisherPulse(self.publisher)
         for path in self.lives.values():
             yield from path.pulses
 
@@ -218,10 +219,11 @@ class Daemon:
             turn += 1
             for path in self.lives.values():
                 path.publish()
-            self.commands.tick(self._now())
-            self.box.post.report_gaps()
-            if turn % _STATE_EVERY == 0:
-                self.publisher.set_state(self._signed_state(online=True))
+            try:
+                self._do_chores(turn)
+            except OSError as error:
+                # A full disk is no reason to stop: what can be done without it goes on.
+                log.error("the box's state cannot be written now: %s", type(error).__name__)
             stuck = stalled(self.pulses(), self.box.settings.watchdog.stall)
             if stuck:
                 log.error("stuck: %s; the watchdog is not fed", ", ".join(stuck))
@@ -233,12 +235,19 @@ class Daemon:
                 self._reload.clear()
                 self._read_settings_again()
 
+    def _do_chores(self, turn: int) -> None:
+        self.commands.tick(self._now())
+        self.box.post.report_gaps()
+        if turn % _STATE_EVERY == 0:
+            self.publisher.set_state(self._signed_state(online=True))
+
     def summary(self) -> str:
         """One line for ``systemctl status``."""
         counts, spool = self.box.figures.counts(), self.box.spool.counts()
         held = sum(self.box.figures.suppressed().values())
+        trouble = "".join(f"{problem}; " for problem in self.box.problems())
         return (
-            f"{counts.get('scanner_objects', 0)} objects and {counts.get('frames', 0)} frames answered, "
+            f"{trouble}{counts.get('scanner_objects', 0)} objects and {counts.get('frames', 0)} frames answered, "
             f"{held} held back, {spool.rows} waiting for the clinic, "
             f"broker {self.session.trouble or 'connected'}"
         )
@@ -279,13 +288,14 @@ class Daemon:
         for path in self.lives.values():
             path.stop(max(0.1, limit - time.monotonic()))
             path.publish()
-        self.scanner.stop(max(0.1, limit - time.monotonic()))
+        done = self.scanner.stop(max(1.0, limit - time.monotonic()))
         while time.monotonic() < limit and self.session.connected.is_set() and self.box.spool.counts().rows:
             time.sleep(0.05)
         self.publisher.set_state(self._signed_state(online=False))
         self.publisher.stop(max(0.1, limit - time.monotonic()))
         log.info("stopped: %s", self.summary())
-        self.box.close()
+        if done:
+            self.box.close()
 
     def ask_to_stop(self, *_: object) -> None:
         """Signal handler: stop after draining."""
@@ -294,6 +304,17 @@ class Daemon:
     def ask_to_reload(self, *_: object) -> None:
         """Signal handler: read settings and manifest again."""
         self._reload.set()
+
+
+class _PublisherPulse:
+    """The publisher's thread, as the watchdog sees it."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self.name, self._publisher = "publisher", publisher
+
+    def stalled(self, now: float, limit: float) -> bool:
+        """Whether its loop stood still for ``limit`` seconds."""
+        return now - self._publisher.turned > limit
 
 
 def _checked(path: Path) -> Settings:
@@ -313,20 +334,21 @@ def serve(path: Path, make: Callable[[Settings], Box] = Box) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return EX_CONFIG
-    except NotReadyError as error:
+    except (NotReadyError, OSError, ValueError) as error:
         print(f"the box is not ready: {error}", file=sys.stderr)
         return EX_UNAVAILABLE
     daemon.settings_path = path
     signal.signal(signal.SIGTERM, daemon.ask_to_stop)
     signal.signal(signal.SIGINT, daemon.ask_to_stop)
     signal.signal(signal.SIGHUP, daemon.ask_to_reload)
-    failed_hooks = threading.excepthook
     code = 0
 
     def broken(args: threading.ExceptHookArgs) -> None:
         nonlocal code
-        failed_hooks(args)
-        log.critical("a thread of the box ended: %s", args.exc_type.__name__)
+        # The error's own text could quote what it was given: type and place are enough to find it.
+        place = traceback.extract_tb(args.exc_traceback)[-1:] if args.exc_traceback else []
+        where = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in place)
+        log.critical("a thread of the box ended: %s%s", args.exc_type.__name__, where)
         code = EX_SOFTWARE
         daemon.ask_to_stop()
 

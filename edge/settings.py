@@ -69,7 +69,9 @@ class Broker(Section):
         description="Messages under way at once; the broker's Receive Maximum bounds it too.",
     )
     resend_after: Seconds = Field(
-        written("15 s"), description="A result without the receiver's word for so long is sent again."
+        written("15 s"),
+        ge=1.0,
+        description="A result without the receiver's word for so long is sent again.",
     )
 
 
@@ -152,9 +154,9 @@ class Spool(Section):
     """Sealed results that the receiver has not acknowledged yet."""
 
     max_bytes: Bytes = Field(
-        written("4 GiB"), description="Bound by bytes; live results go before scanner results."
+        written("4 GiB"), ge=16 << 20, description="Bound by bytes; live results go before scanner results."
     )
-    max_age: Seconds = Field(written("30 d"), description="Bound by age.")
+    max_age: Seconds = Field(written("30 d"), ge=3600.0, description="Bound by age.")
 
 
 class Series(Section):
@@ -268,7 +270,11 @@ class Watchdog(Section):
         written("30 s"),
         description="A stage with waiting input and no output for so long starves the watchdog.",
     )
-    drain: Seconds = Field(written("10 s"), description="Time that SIGTERM leaves for work under way.")
+    drain: Seconds = Field(
+        written("10 s"),
+        le=20.0,
+        description="Time that SIGTERM leaves for work under way; the unit gives 30 s.",
+    )
 
 
 class Log(Section):
@@ -277,6 +283,10 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is written."
     )
+
+
+_RESERVED = {"scanner", "series", "events"}
+"""Streams of the box's own."""
 
 
 class Settings(Section):
@@ -300,10 +310,10 @@ class Settings(Section):
     @model_validator(mode="after")
     def _names_differ(self) -> Settings:
         names = [source.name for source in self.source]
-        twice = sorted({name for name in names if names.count(name) > 1} | {"scanner"} & set(names))
+        twice = sorted({name for name in names if names.count(name) > 1} | _RESERVED & set(names))
         if twice:
             raise ValueError(
-                "expected a name of its own for each source (scanner is taken); "
+                "expected a name of its own for each source (scanner, series and events are taken); "
                 f"given twice: {', '.join(twice)}"
             )
         return self
@@ -343,8 +353,27 @@ def missing_paths(settings: Settings, text: str, name: str) -> list[str]:
         (("clinic", "root_key"), settings.clinic.root_key, "the clinic root's public key"),
         (("model", "bundle"), settings.model.bundle, "a model bundle"),
         (("model", "trusted_root"), settings.model.trusted_root, "the TUF root of the model bundle"),
-        (("box", "keys"), settings.box.keys, "the box's keys"),
+        (
+            ("box", "keys"),
+            settings.box.keys / "signing.key",
+            "the box's signing key (edge init-box makes it)",
+        ),
+        (("box", "state"), settings.box.state / "disk.pub", "the box's disk key (edge init-box makes it)"),
+        (
+            ("box", "state"),
+            settings.box.state / "keys" / "disk.key",
+            "the box's disk key (edge init-box makes it)",
+        ),
     ]
+    for place, model in (
+        ("face_model", settings.anonymize.face_model),
+        ("text_model", settings.anonymize.text_model),
+    ):
+        if model is not None:
+            needed.append((("anonymize", place), model, "the weights of the detector"))
+    for number, source in enumerate(settings.source):
+        if source.kind == "folder":
+            needed.append((("source", number, "path"), source.path, "a folder to watch"))
     return [
         f"{name}:{toml_file.line_of(text, where)}: {'.'.join(map(str, where))}: "
         f"{path} does not exist; expected {what}"

@@ -105,7 +105,7 @@ def test_annotated_source_works_once_uncommented() -> None:
         ),
         ("[[source]]\nkeep=[0.5, 0.0, 0.2, 1.0]\n", 1, "expected keep as [left, top, right, bottom]"),
         ("[[source]]\nname='a'\n[[source]]\nname='a'\n", 1, "a name of its own for each source"),
-        ("[[source]]\nname='scanner'\n", 1, "scanner is taken"),
+        ("[[source]]\nname='scanner'\n", 1, "scanner, series and events are taken"),
     ],
 )
 def test_mistake_is_named_with_file_line_and_expectation(text: str, line: int, expected: str) -> None:

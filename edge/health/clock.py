@@ -1,13 +1,12 @@
 """Can the clock be trusted?
 
 A box without a battery comes up in 1970, or where it was switched off. The rule is pure: what the
-system clock says, the latest time that this box has ever seen, and whether the kernel says that the
-clock is kept by a time server.
+system clock says, the latest time that this box has ever seen, and whether a time
+server keeps the clock.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
 import time
@@ -19,8 +18,6 @@ Trust = Literal["trusted", "untrusted"]
 
 BUILT = datetime(2026, 11, 22, tzinfo=timezone.utc)
 """No time before this release is real."""
-_STA_UNSYNC = 0x0040
-"""adjtimex(2): the clock is not synchronized."""
 _JUMP = 86_400.0
 """A step forward of more than a day since the last stored time needs a synchronized clock."""
 
@@ -38,34 +35,17 @@ def judge(now: float, stored: float | None, *, synchronized: bool) -> Trust:
     return "trusted" if stored is not None and now - stored <= _JUMP else "untrusted"
 
 
-def latest(now: float, stored: float | None) -> float:
-    """The time at which certificates are judged: the latest of clock, release and stored time."""
-    return max(now, BUILT.timestamp(), stored or 0.0)
-
-
 _KEEP_EVERY = 60.0
 """Seconds between two writes of the time: each costs a sync of the disk."""
 
 
-class _Timex(ctypes.Structure):
-    """Head of struct timex; the rest is reserved so that the kernel has room to write."""
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("_rest", ctypes.c_byte * 256),
-    )
+_MARK = Path("/run/systemd/timesync/synchronized")
+"""systemd-timesyncd(8) makes it when it has set the clock. The unit itself may make no clock calls."""
 
 
 def synchronized() -> bool:
-    """Ask the kernel (adjtimex) whether a time server keeps the clock."""
-    timex = _Timex()
-    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
-    return bool(state >= 0 and not timex.status & _STA_UNSYNC)
+    """Whether a time server keeps the clock, by the word of the service that asks it."""
+    return _MARK.exists()
 
 
 class StoredTime:

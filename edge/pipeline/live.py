@@ -208,7 +208,10 @@ class LivePath:
                 head=head, source=self.name, before=change[0], after=change[1], captured_ms=captured_ms
             )
 
-        self._post.send(_EVENTS, build, priority=PRIORITY_EVENT, event="label_change")
+        try:
+            self._post.send(_EVENTS, build, priority=PRIORITY_EVENT, event="label_change")
+        except (NoRecipientError, OSError) as error:
+            log.warning("a change of label was not published: %s", type(error).__name__)
 
     def _suppress(self, reason: SuppressReason) -> None:
         with self._lock:
@@ -243,9 +246,13 @@ class LivePath:
 
         try:
             seq = self._post.send(self.name, build, priority=PRIORITY_LIVE)
-        except NoRecipientError:
-            log.warning("no valid recipient: a second of %s was not published", self.name)
+        except (NoRecipientError, OSError) as error:
+            # Live findings are not kept without a spool: the next second is as good. The count is told.
+            log.warning("a second of %s was not published: %s", self.name, type(error).__name__)
             self._figures.count("unpublished", len(batch.findings))
+            with self._lock:
+                self._batch.dropped += batch.dropped + len(batch.findings)
+                self._batch.suppressed.update(batch.suppressed)
             return
         if seq is not None:
             self._published(self.name, seq, batch.captured_ns)

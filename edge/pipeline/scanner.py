@@ -21,15 +21,18 @@ from edge.capture.client import CaptureLost
 from edge.imaging.decoded import Decoded, Undecodable
 from edge.imaging.frames import Acquisition, CleanFrame, Identity, RawFrame
 from edge.messages import Finding, Head, ObjectResult, Outcome, Suppressed, SuppressReason
+from edge.pipeline.attempts import MOST, Attempts
 from edge.pipeline.figures import Figures
 from edge.pipeline.gates import Gates
 from edge.pipeline.post import PRIORITY_SCANNER, NoRecipientError, Post
 from edge.pipeline.series import SeriesDesk
 from edge.pipeline.stage import Pulse
 from edge.settings import Box
+from edge.store.database import StoreError
 from edge.store.inbox import Damaged, InboxReader, Item, QuarantineReason
 from edge.store.seen import Handles
 from edge.store.spool import Spool
+from edge.wire.codec import CodecError
 from edge.wire.identity import IdentityContext, seal_identity
 
 log = logging.getLogger(__name__)
@@ -38,8 +41,16 @@ STREAM = "scanner"
 _NO_PIXELS = np.zeros((1, 1), np.uint8)
 _IDLE = 1.0
 """Seconds between looks into an empty inbox when nobody says that an object came."""
-_AGAIN = 1.0
-"""Seconds before an object is tried again when a part of the box was not there."""
+_AGAIN = 2.0
+"""Seconds before objects are tried again when a part of the box was not there."""
+_PATIENCE = 10.0
+"""A large radiograph takes minutes: so many times longer than others this loop may stand still."""
+_MOST_OUTCOMES = 500
+"""Outcomes of one object that surely fit into one body."""
+_TRANSIENT: frozenset[SuppressReason] = frozenset(
+    {"detector_late", "detector_failed", "self_test_failed", "classifier_failed"}
+)
+"""Reasons that lie with the box and not with the object."""
 _QUARANTINED: frozenset[SuppressReason] = frozenset(
     {"unreadable", "too_large", "unsupported_syntax", "no_pixels", "unknown_layout", "text_left"}
 )
@@ -86,29 +97,35 @@ class ScannerPath:
         self._figures = figures
         self._stop, self._arrived = threading.Event(), threading.Event()
         self._waiting = 0
-        self.pulse = Pulse("scanner", lambda: self._waiting)
+        self.pulse = Pulse("scanner", lambda: self._waiting, _PATIENCE)
+        self._attempts = Attempts(box.state / "attempt")
         self._thread = threading.Thread(target=self._run, name="scanner", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def stop(self, timeout: float) -> None:
-        """End after the object under way; what is left stays in the inbox."""
+    def stop(self, timeout: float) -> bool:
+        """End after the frame under way; what is left stays in the inbox. False if it takes longer."""
         self._stop.set()
         self._arrived.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._answer_all()
-                self._series.close_due(time.time())
+                # A series is closed by time only when nothing of it can wait in the inbox.
+                if self._answer_all():
+                    self._series.close_due(time.time())
             except (CaptureLost, NoRecipientError, OSError) as error:
-                # Nothing is lost: the object stays in the inbox, the series open. The loop turns, so the
-                # watchdog does not take an absent partner for a hang.
+                # Nothing is lost: objects stay in the inbox, series open. The loop turns, so the watchdog
+                # does not take an absent partner for a hang.
                 log.warning("scanner objects wait: %s", type(error).__name__)
+                self._stop.wait(_AGAIN)
+            except Exception as error:  # noqa: BLE001 - one series must not end the thread; it is tried again
+                log.error("a series was not closed: %s", type(error).__name__)
                 self._stop.wait(_AGAIN)
             self._waiting = 0
             self.pulse.turn(moved=False)
@@ -119,28 +136,47 @@ class ScannerPath:
         """An object came into the inbox; from any thread."""
         self._arrived.set()
 
-    def _answer_all(self) -> None:
+    def _answer_all(self) -> bool:
+        """Answer what is in the inbox, oldest first; False if something is left for later."""
         ids = self._inbox.ids()
+        left = False
         for number, object_id in enumerate(ids):
             if self._stop.is_set():
-                return
+                return False
             self._waiting = len(ids) - number
-            self.answer(object_id)
+            try:
+                self.answer(object_id)
+            except (CaptureLost, NoRecipientError, StoreError, InterruptedError):
+                self._attempts.not_its_fault(object_id)
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever one object does, the next gets its turn
+                log.error("an object was not answered and is tried again: %s", type(error).__name__)
+                left = True
             self.pulse.turn(moved=True)
+        return not left
 
     def answer(self, object_id: bytes) -> None:
         """Answer one object of the inbox, whatever is in it, with exactly one result."""
         if self._spool.answered(object_id):
-            self._forget(object_id, None)
+            self._forget(object_id, self._attempts.fate if self._attempts.known(object_id) else None)
             return
+        # Without somebody to read it there is no use in looking at it.
+        self._post.directory.receivers()
+        self._post.directory.custodian()
+        poison = self._attempts.begin(object_id) > MOST
         try:
             item = self._inbox.open(object_id)
         except KeyError:
             return
         except Damaged:
             # Its content is lost, but not the fact that it came: it is answered like any other.
-            self._publish(object_id, time.time_ns() // 1_000_000, None, [self._undecodable("unreadable", 0)])
-            self._forget(object_id, "damaged")
+            now_ms = time.time_ns() // 1_000_000
+            self._conclude(object_id, now_ms, None, [self._undecodable("unreadable", now_ms)], "damaged")
+            return
+        if poison:
+            log.error("an object was tried %d times in vain; it goes into quarantine", MOST)
+            lost: list[Outcome] = [self._undecodable("unreadable", item.received_ms)]
+            self._conclude(object_id, item.received_ms, None, lost, "unreadable")
             return
         content = hashlib.sha256(item.data).digest()
         try:
@@ -149,7 +185,9 @@ class ScannerPath:
             identity = take_identity(_as_raw(decoded, item))
         except Undecodable as error:
             decoded, identity, reason = None, error.identity, error.reason
-        if identity and not self._handles.claim(identity.sop_uid, content, object_id):
+        # What has no identity is known by where it came from and what is in it.
+        name = identity.sop_uid if identity and identity.sop_uid else f"{item.kind} from {item.source}"
+        if not self._handles.claim(name, content, object_id):
             log.info("an object that was answered before came again; nothing is sent twice")
             self._figures.count("scanner_again")
             self._forget(object_id, None)
@@ -158,9 +196,26 @@ class ScannerPath:
             outcomes: list[Outcome] = [self._undecodable(reason, item.received_ms)]
         else:
             outcomes = self._outcomes(decoded, item)
-        self._publish(object_id, item.received_ms, identity, outcomes)
-        held = (outcome.reason for outcome in outcomes if isinstance(outcome, Suppressed))
-        self._forget(object_id, next((reason for reason in held if reason in _QUARANTINED), None))
+        held = [outcome.reason for outcome in outcomes if isinstance(outcome, Suppressed)]
+        fate = next((reason for reason in held if reason in _QUARANTINED), None)
+        self._conclude(object_id, item.received_ms, identity, outcomes, fate)
+        if _TRANSIENT.intersection(held):
+            # The box was at fault: what is sent again once it is mended gets its answer.
+            self._handles.release(name, content)
+
+    def _conclude(
+        self,
+        object_id: bytes,
+        received_ms: int,
+        identity: Identity | None,
+        outcomes: list[Outcome],
+        fate: QuarantineReason | None,
+    ) -> None:
+        """Store the result, and only then let the object go."""
+        self._attempts.decide(fate)
+        series = self._publish(object_id, received_ms, identity, outcomes)
+        self._forget(object_id, fate)
+        self._series.close_if_full(series)
         self._figures.count("scanner_objects")
 
     def _undecodable(self, reason: SuppressReason, received_ms: int) -> Suppressed:
@@ -174,6 +229,8 @@ class ScannerPath:
         if item.kind == "still":  # a picture says nothing of itself: its folder's setting says it
             acquisition = self._stills.get(item.source, acquisition)
         for index, pixels in enumerate(decoded.frames):
+            if self._stop.is_set():
+                raise InterruptedError  # an OSError: the object stays, and is answered at the next start
             raw = RawFrame(pixels, STREAM, index, received, item.received_ms, acquisition, decoded.identity)
             outcomes.append(self._outcome(raw))
             self.pulse.turn(moved=True)
@@ -195,7 +252,7 @@ class ScannerPath:
 
     def _publish(
         self, object_id: bytes, received_ms: int, identity: Identity | None, outcomes: list[Outcome]
-    ) -> None:
+    ) -> bytes:
         if identity:
             study, series = self._handles.study(identity.study_uid), self._handles.series(identity.series_uid)
             custodian = self._post.directory.custodian()
@@ -222,7 +279,14 @@ class ScannerPath:
                 identity_kid=kid,
             )
 
-        self._post.send(STREAM, build, source=object_id, priority=PRIORITY_SCANNER)
+        try:
+            self._post.send(STREAM, build, source=object_id, priority=PRIORITY_SCANNER)
+        except CodecError:
+            # More frames than one body holds: the first of them are told, and the series tells of the rest.
+            log.error("a result of %d frames was cut to %d", len(outcomes), _MOST_OUTCOMES)
+            outcomes = outcomes[:_MOST_OUTCOMES]
+            self._post.send(STREAM, build, source=object_id, priority=PRIORITY_SCANNER)
+        return series
 
     def _forget(self, object_id: bytes, quarantine: QuarantineReason | None) -> None:
         if quarantine is None:

@@ -27,6 +27,7 @@ class SeriesDesk:
 
     def __init__(self, settings: Series, store: PartialSeries, spool: Spool, post: Post) -> None:
         self._settings, self._store, self._spool, self._post = settings, store, spool, post
+        self._studies: dict[bytes, bytes] = {}
 
     def add(
         self,
@@ -37,9 +38,19 @@ class SeriesDesk:
         held: list[Suppressed],
         now: float,
     ) -> None:
-        """Keep one object's part in its series; ``now`` is Unix time in seconds."""
+        """Keep one object's part in its series, before its own result is sent.
+
+        Doing it again replaces it. ``now`` is Unix time in seconds.
+        """
         part = Slice.of(findings, held)
         self._store.put(study, series, object_id, part.to_bytes(), now)
+        self._studies[series] = study
+
+    def close_if_full(self, series: bytes) -> None:
+        """Close the series if it has its number of objects; after the last one's own result is stored."""
+        study = self._studies.pop(series, None)
+        if study is None:
+            return
         if self._settings.close_at and self._store.objects(series) >= self._settings.close_at:
             self._close(study, series, "count")
 

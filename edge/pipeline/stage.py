@@ -19,9 +19,9 @@ _TICK = 0.25
 class Pulse:
     """Whether a loop turns, and whether work waits in front of it without any coming out."""
 
-    def __init__(self, name: str, waiting: Callable[[], int]) -> None:
+    def __init__(self, name: str, waiting: Callable[[], int], patience: float = 1.0) -> None:
         self.name = name
-        self._waiting = waiting
+        self._waiting, self._patience = waiting, patience
         self._turned = self._moved = time.monotonic()
 
     def turn(self, *, moved: bool) -> None:
@@ -31,8 +31,8 @@ class Pulse:
             self._moved = self._turned
 
     def stalled(self, now: float, limit: float) -> bool:
-        """Tell whether the loop stood still, or input waited without output, for ``limit`` seconds."""
-        return now - self._turned > limit or now - self._moved > limit
+        """Tell whether it stood still, or input waited without output, for ``limit`` times its patience."""
+        return max(now - self._turned, now - self._moved) > limit * self._patience
 
 
 class Stage(Generic[Item]):
@@ -59,7 +59,6 @@ class Stage(Generic[Item]):
         self._queue: queue.Queue[Item] = queue.Queue(maxsize=size)
         self._newest_wins = newest_wins
         self._stop = threading.Event()
-        self._busy = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.drops = 0
         self.pulse = Pulse(name, self._queue.qsize)
@@ -84,6 +83,7 @@ class Stage(Generic[Item]):
             stale = self._queue.get_nowait()
         except queue.Empty:
             return
+        self._queue.task_done()
         self.drops += 1
         if self._dropped is not None:
             self._dropped(stale)
@@ -94,7 +94,7 @@ class Stage(Generic[Item]):
 
     def idle(self) -> bool:
         """Tell whether nothing waits and nothing is under way."""
-        return self._queue.empty() and not self._busy
+        return self._queue.unfinished_tasks == 0
 
     def stop(self, timeout: float) -> None:
         """End the thread after the item under way."""
@@ -104,17 +104,21 @@ class Stage(Generic[Item]):
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._busy = True
             try:
                 item = self._queue.get(timeout=_TICK)
             except queue.Empty:
-                self._idle()
-                self._busy = False
+                self._rest()
                 self.pulse.turn(moved=False)
                 continue
             try:
                 self._work(item)
             except Exception as error:  # noqa: BLE001 - one bad item must not end the stage; it is reported
                 self._failed(item, error)
-            self._busy = False
+            self._queue.task_done()
             self.pulse.turn(moved=True)
+
+    def _rest(self) -> None:
+        try:
+            self._idle()
+        except Exception as error:  # noqa: BLE001 - likewise
+            log.error("%s failed while idle: %s", self._thread.name, type(error).__name__)

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import hmac
 import os
-import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from edge.store.database import RunningTime, failed, open_database
+from edge.store.database import Guarded, RunningTime
 
 HANDLE_BYTES = 16
 KEY_BYTES = 32
@@ -52,17 +49,21 @@ class Handles:
         if len(key) != KEY_BYTES:
             raise ValueError("expected a key of 32 bytes")
         self._key, self._max_age = key, max_age
-        self._lock = threading.Lock()
-        self._db = open_database(path, _SCHEMA)
-        self._running = RunningTime(self._db, clock)
+        self._file = Guarded(path, _SCHEMA)
+        with self._file.reading() as db:
+            self._running = RunningTime(db, clock)
 
     def study(self, uid: str) -> bytes:
-        """The handle of a Study Instance UID (0020,000D), 16 bytes; made at its first use."""
-        return self._handle(self._name(b"study", uid.encode()), os.urandom(HANDLE_BYTES))
+        """The handle of a Study Instance UID (0020,000D), 16 bytes; made at its first use.
+
+        An empty UID names no study: each call gives a fresh handle, so that objects which say
+        nothing are not taken for one study, perhaps of several patients.
+        """
+        return self._of(b"study", uid)
 
     def series(self, uid: str) -> bytes:
         """The handle of a Series Instance UID (0020,000E), likewise."""
-        return self._handle(self._name(b"series", uid.encode()), os.urandom(HANDLE_BYTES))
+        return self._of(b"series", uid)
 
     def claim(self, sop_uid: str, content: bytes, object_id: bytes) -> bool:
         """Take an object as ours to answer; False if another object with the same content was.
@@ -72,15 +73,25 @@ class Handles:
             content: SHA-256 of the object as received.
             object_id: what claims it, 16 bytes. The same one may claim again, after a crash.
         """
-        name = self._name(b"object", sop_uid.encode(), content)
+        name = self._name(b"object", _bytes(sop_uid), content)
         return self._handle(name, object_id) == object_id
+
+    def release(self, sop_uid: str, content: bytes) -> None:
+        """Give up a claim: the same object, sent again, is answered anew."""
+        name = self._name(b"object", _bytes(sop_uid), content)
+        with self._file.writing() as db:
+            db.execute("DELETE FROM handle WHERE name = ?", (name,))
+
+    def _of(self, kind: bytes, uid: str) -> bytes:
+        fresh = os.urandom(HANDLE_BYTES)
+        return self._handle(self._name(kind, _bytes(uid)), fresh) if uid else fresh
 
     def _name(self, kind: bytes, *parts: bytes) -> bytes:
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in (kind, *parts))
         return hmac.digest(self._key, framed, "sha256")
 
     def _handle(self, name: bytes, new: bytes) -> bytes:
-        with self._writing() as db:
+        with self._file.writing() as db:
             now = self._running.keep()
             db.execute("DELETE FROM handle WHERE used < ?", (now - self._max_age,))
             (handle,) = db.execute(
@@ -90,22 +101,11 @@ class Handles:
             ).fetchone()
             return bytes(handle)
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as error:
-                raise failed(error) from error
-
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._db.close()
+        self._file.close()
+
+
+def _bytes(uid: str) -> bytes:
+    # A header from a stranger may hold what UTF-8 cannot.
+    return uid.encode("utf-8", "surrogatepass")

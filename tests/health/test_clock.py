@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from edge.health.clock import BUILT, StoredTime, judge, latest
+from edge.health.clock import BUILT, StoredTime, judge
 
 BUILD = BUILT.timestamp()
 DAY = 86_400
@@ -27,12 +27,6 @@ DAY = 86_400
 )
 def test_the_rule(now, stored, synchronized, verdict):
     assert judge(now, stored, synchronized=synchronized) == verdict
-
-
-def test_certificates_are_judged_at_the_latest_time_known():
-    assert latest(0, None) == BUILD
-    assert latest(BUILD + 10, BUILD + 20) == BUILD + 20
-    assert latest(BUILD + 30, BUILD + 20) == BUILD + 30
 
 
 def test_the_stored_time_only_rises(tmp_path):
