@@ -64,15 +64,18 @@ def connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
     """
     if readonly and not path.exists():
         raise VaultError(f"{path} does not exist; expected a receiver's vault (edge clinic receive makes it)")
-    if not readonly:
-        # Made here, so that the file and its journals (which copy its mode) are never readable by others.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    database = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rw'}",
-        uri=True,
-        isolation_level=None,
-        timeout=30,
-    )
+    try:
+        if not readonly:
+            # Made here, so that the file and its journals (which copy its mode) are never readable by others.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        database = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rw'}",
+            uri=True,
+            isolation_level=None,
+            timeout=30,
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise VaultError(f"{path} cannot be opened: {error}") from error
     try:
         if not readonly:
             database.execute("PRAGMA journal_mode = WAL")
@@ -102,6 +105,8 @@ def identity_blocks(path: Path, handle: bytes = b"") -> Iterator[IdentityBlock]:
             (handle, len(handle)),
         )
         yield from (IdentityBlock(*row) for row in rows)
+    except sqlite3.Error as error:
+        raise VaultError(f"{path} cannot be read: {error}") from error
     finally:
         database.close()
 

@@ -10,16 +10,13 @@ Thread-safe: the session's thread and the daemon's may both come.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.commands.rules import SKEW_MS, Now, check_step, forgettable, terminal
 from edge.messages import Command, CommandState, CommandStatus
+from edge.store.database import Guarded
 from edge.wire.codec import encode
 
 _SCHEMA = """
@@ -58,22 +55,19 @@ class Untold:
 
 
 class Ledger:
-    """See the module. `close` gives the file back."""
+    """See the module. `close` gives the file back.
+
+    Every call raises `edge.store.database.StoreError` if the disk fails; nothing was changed then.
+    """
 
     def __init__(self, path: Path, device: str) -> None:
         """Open or create the ledger of ``device``, owner-only."""
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._device = device
-        self._mutex = threading.RLock()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
+        self._file = Guarded(path, _SCHEMA)
 
     def close(self) -> None:
         """Give the file back."""
-        with self._mutex:
-            self._db.close()
+        self._file.close()
 
     def get(self, command_id: str) -> Entry | None:
         """Return the command of this id, or None if it is unknown (or forgotten)."""
@@ -88,16 +82,18 @@ class Ledger:
         """Write a new command down as ``received``.
 
         Raises:
-            sqlite3.IntegrityError: the id is known already; nothing was changed.
+            ValueError: the id is known already; nothing was changed.
         """
         check_step(None, "received")
-        with self._transaction():
-            self._db.execute(
+        with self._file.writing() as db:
+            if self.get(command.id):
+                raise ValueError("the ledger has a command of this id")
+            db.execute(
                 "INSERT INTO command VALUES (?, ?, ?, ?, ?, 'received')",
                 (command.id, digest, issuer, encode(command), command.deadline_ms),
             )
             status = CommandStatus(id=command.id, device=self._device, state="received", made_ms=now.unix_ms)
-            self._tell(status)
+            _tell(db, status)
 
     def step(self, status: CommandStatus) -> None:
         """Commit a step of a command's life together with its status.
@@ -106,33 +102,33 @@ class Ledger:
             IllegalTransition: the table of states does not have it; nothing was changed.
             KeyError: the id is unknown.
         """
-        with self._transaction():
+        with self._file.writing() as db:
             entry = self.get(status.id)
             if entry is None:
                 raise KeyError("no such command in the ledger")
             check_step(entry.state, status.state)
-            self._db.execute("UPDATE command SET state = ? WHERE id = ?", (status.state, status.id))
-            self._tell(status)
+            db.execute("UPDATE command SET state = ? WHERE id = ?", (status.state, status.id))
+            _tell(db, status)
 
     # --- outbox -----------------------------------------------------------------------------------
 
     def untold(self, limit: int = 100) -> list[Untold]:
         """Statuses not yet published, in the order in which they were committed."""
-        with self._mutex:
-            rows = self._db.execute(
+        with self._file.reading() as db:
+            rows = db.execute(
                 "SELECT n, id, body FROM status WHERE told = 0 ORDER BY n LIMIT ?", (limit,)
             ).fetchall()
         return [Untold(*row) for row in rows]
 
     def told(self, n: int) -> None:
         """Note that the broker took status ``n``."""
-        with self._transaction():
-            self._db.execute("UPDATE status SET told = 1 WHERE n = ?", (n,))
+        with self._file.writing() as db:
+            db.execute("UPDATE status SET told = 1 WHERE n = ?", (n,))
 
     def tell_again(self, command_id: str) -> None:
         """Put the last status of a command into the outbox again: its issuer seems to have missed it."""
-        with self._transaction():
-            self._db.execute(
+        with self._file.writing() as db:
+            db.execute(
                 "UPDATE status SET told = 0 WHERE n = (SELECT max(n) FROM status WHERE id = ?)", (command_id,)
             )
 
@@ -141,8 +137,8 @@ class Ledger:
     @property
     def floor_ms(self) -> int:
         """Unix ms; whatever ended (deadline and skew) before it may have been done and forgotten."""
-        with self._mutex:
-            return int(self._db.execute("SELECT unix_ms FROM floor").fetchone()[0])
+        with self._file.reading() as db:
+            return int(db.execute("SELECT unix_ms FROM floor").fetchone()[0])
 
     def forget(self, now: Now) -> int:
         """Drop what may be forgotten, raise the floor, and return how many commands went.
@@ -151,8 +147,8 @@ class Ledger:
         """
         if not now.trusted:
             return 0
-        with self._transaction():
-            rows = self._db.execute(
+        with self._file.writing() as db:
+            rows = db.execute(
                 "SELECT id, deadline_ms, state FROM command c WHERE deadline_ms + ? <= ? "
                 "AND NOT EXISTS (SELECT 1 FROM status s WHERE s.id = c.id AND told = 0)",
                 (SKEW_MS, now.unix_ms),
@@ -160,33 +156,23 @@ class Ledger:
             ids = [(row[0],) for row in rows if forgettable(row[1], row[2], now)]
             if ids:
                 floor = max(row[1] + SKEW_MS for row in rows if forgettable(row[1], row[2], now))
-                self._db.executemany("DELETE FROM command WHERE id = ?", ids)
-                self._db.executemany("DELETE FROM status WHERE id = ?", ids)
-                self._db.execute("UPDATE floor SET unix_ms = max(unix_ms, ?)", (floor,))
+                db.executemany("DELETE FROM command WHERE id = ?", ids)
+                db.executemany("DELETE FROM status WHERE id = ?", ids)
+                db.execute("UPDATE floor SET unix_ms = max(unix_ms, ?)", (floor,))
         return len(ids)
 
     # --- inside -----------------------------------------------------------------------------------
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._mutex:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def _tell(self, status: CommandStatus) -> None:
-        self._db.execute(
-            "INSERT INTO status (id, state, body) VALUES (?, ?, ?)", (status.id, status.state, encode(status))
-        )
-
     def _entries(self, where: str, values: tuple[str, ...]) -> list[Entry]:
-        with self._mutex:
-            rows = self._db.execute(
+        with self._file.reading() as db:
+            rows = db.execute(
                 f"SELECT id, digest, issuer, body, state FROM command {where}",  # noqa: S608 - constants
                 values,
             ).fetchall()
         return [Entry(*row) for row in rows]
+
+
+def _tell(db: sqlite3.Connection, status: CommandStatus) -> None:
+    db.execute(
+        "INSERT INTO status (id, state, body) VALUES (?, ?, ?)", (status.id, status.state, encode(status))
+    )

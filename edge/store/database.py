@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;"
@@ -55,7 +57,45 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
             raise
     except sqlite3.Error as error:
         raise failed(error) from error
+    except OSError as error:
+        raise StoreError("unavailable", "check the disk of the box's state directory") from error
     return db
+
+
+class Guarded:
+    """A connection for several threads; whatever SQLite raises comes out as `StoreError`."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        """Open or make the file; raises `StoreError`."""
+        self._db = open_database(path, schema)
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, alone; inside of `writing` it sees what was written so far."""
+        with self._lock:
+            try:
+                yield self._db
+            except sqlite3.Error as error:
+                raise failed(error) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; an error of any kind takes all of it back."""
+        with self.reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
 
 
 def remembered(db: sqlite3.Connection, key: str, make: Callable[[], bytes]) -> bytes:

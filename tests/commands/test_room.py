@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import uuid
@@ -18,6 +17,7 @@ from edge.commands.ledger import Ledger
 from edge.commands.room import CommandRoom, Executor
 from edge.commands.rules import SKEW_MS, Now, signing_topic
 from edge.messages import Command, CommandStatus
+from edge.store.database import StoreError
 from edge.wire.codec import decode_as, encode
 from edge.wire.keys import SigningKey
 from edge.wire.manifest import Manifest, Operator
@@ -319,6 +319,20 @@ def test_the_ledger_is_owner_only_and_an_illegal_step_changes_nothing(place: Pla
     place.tell()
     with pytest.raises(Exception, match="succeeded -> executing"):
         place.ledger.step(CommandStatus(id=order.id, device="box-1", state="executing", made_ms=0))
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(ValueError, match="of this id"):
         place.ledger.receive(order, b"", b"", NOW)
     assert place.states() == []
+
+
+def test_a_broken_disk_is_a_store_error(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = Ledger(path, "box-1")
+    ledger.close()
+    for use in (ledger.unfinished, ledger.untold, lambda: ledger.told(1), lambda: ledger.get("x")):
+        with pytest.raises(StoreError):
+            use()
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError, match="damaged"):
+        Ledger(path, "box-1")
+    with pytest.raises(StoreError):
+        Ledger(tmp_path / "none" / "ledger.db", "box-1")

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from edge.store.database import StoreError
 from edge.store.seen import Handles
 
 KEY = os.urandom(32)
@@ -56,3 +57,29 @@ def test_an_object_that_comes_again_is_not_claimed_twice(tmp_path):
 def test_a_short_key_is_refused(tmp_path):
     with pytest.raises(ValueError, match="32 bytes"):
         Handles(tmp_path / "h.db", b"short", 100)
+
+
+def test_objects_that_name_no_study_do_not_share_one(tmp_path):
+    h = Handles(tmp_path / "h.db", KEY, 100)
+    for handle_of in (h.study, h.series):
+        assert len({handle_of("") for _ in range(5)}) == 5
+        assert len(handle_of("")) == 16
+        assert len({handle_of("1.2") for _ in range(5)}) == 1  # the control
+    missing = h.study("")
+    h.close()
+    assert missing not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_uid_that_is_no_text_has_a_handle_too(tmp_path):
+    h = Handles(tmp_path / "h.db", KEY, 100)
+    assert h.study("1.2\udcff") == h.study("1.2\udcff") != h.study("1.2")
+
+
+def test_only_store_errors_come_out(tmp_path):
+    h = Handles(tmp_path / "h.db", KEY, 100)
+    h.close()
+    with pytest.raises(StoreError):
+        h.study("1.2")
+    (tmp_path / "h.db").write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError):
+        Handles(tmp_path / "h.db", KEY, 100)
