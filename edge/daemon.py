@@ -246,8 +246,8 @@ class Daemon:
         counts, spool = self.box.figures.counts(), self.box.spool.counts()
         held = sum(self.box.figures.suppressed().values())
         trouble = "".join(f"{problem}; " for problem in self.box.problems())
-        return (
-            f"{trouble}{counts.get('scanner_objects', 0)} objects and {counts.get('frames', 0)} frames answered, "
+        return trouble + (
+            f"{counts.get('scanner_objects', 0)} objects and {counts.get('frames', 0)} frames answered, "
             f"{held} held back, {spool.rows} waiting for the clinic, "
             f"broker {self.session.trouble or 'connected'}"
         )
