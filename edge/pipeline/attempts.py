@@ -1,13 +1,14 @@
-"""Which object is under way, so that one that kills the daemon does not kill it for ever.
+"""How often each object was begun, so that one that kills the daemon does not kill it for ever.
 
-Objects are answered one at a time, so one small file is enough. It needs no sync: it guards against the
-death of the process, and a power cut is not the object's doing.
+A small file without sync: it guards against the death of the process, and a power cut is not the
+object's doing. It holds only objects that are not concluded.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from edge.store.inbox import QuarantineReason
 
@@ -16,45 +17,48 @@ MOST = 5
 
 
 class Attempts:
-    """The object under way, how often it was begun, and what becomes of it once it is answered."""
+    """Tries of each object that is under way, and what becomes of it once its result is stored."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._id, self._count, self.fate = "", 0, None
+        self._tries: dict[str, int] = {}
+        self._fates: dict[str, Any] = {}
         try:
             known = json.loads(path.read_text(encoding="ascii"))
-            self._id, self._count, self.fate = known["id"], int(known["count"]), known["fate"]
+            self._tries, self._fates = dict(known["tries"]), dict(known["fates"])
         except (OSError, ValueError, KeyError, TypeError):
-            return  # none is known: the count starts at 0
-
-    fate: QuarantineReason | None
-    """Why the object goes into quarantine, or None."""
+            return  # none is known: counting starts at 0
 
     def begin(self, object_id: bytes) -> int:
         """Note that the object is begun; return how often it was, this time included."""
-        if self._id != object_id.hex():
-            self._id, self._count, self.fate = object_id.hex(), 0, None
-        self._count += 1
+        name = object_id.hex()
+        self._tries[name] = self._tries.get(name, 0) + 1
         self._write()
-        return self._count
+        return self._tries[name]
 
-    def known(self, object_id: bytes) -> bool:
-        """Whether ``fate`` speaks of this object."""
-        return self._id == object_id.hex()
-
-    def decide(self, fate: QuarantineReason | None) -> None:
+    def decide(self, object_id: bytes, fate: QuarantineReason | None) -> None:
         """Note what becomes of the object, before its result is stored."""
-        self.fate = fate
+        self._fates[object_id.hex()] = fate
         self._write()
+
+    def fate(self, object_id: bytes) -> QuarantineReason | None:
+        """Why the object goes into quarantine, or None."""
+        fate: QuarantineReason | None = self._fates.get(object_id.hex())
+        return fate
 
     def not_its_fault(self, object_id: bytes) -> None:
         """The try failed for a reason that lies elsewhere: it does not count."""
-        if self.known(object_id):
-            self._count -= 1
+        if self._tries.get(object_id.hex(), 0) > 0:
+            self._tries[object_id.hex()] -= 1
             self._write()
+
+    def end(self, object_id: bytes) -> None:
+        """The object is gone from the inbox."""
+        self._tries.pop(object_id.hex(), None)
+        self._fates.pop(object_id.hex(), None)
+        self._write()
 
     def _write(self) -> None:
         temporary = self._path.with_suffix(".new")
-        known = {"id": self._id, "count": self._count, "fate": self.fate}
-        temporary.write_text(json.dumps(known), encoding="ascii")
+        temporary.write_text(json.dumps({"tries": self._tries, "fates": self._fates}), encoding="ascii")
         temporary.replace(self._path)

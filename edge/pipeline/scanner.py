@@ -158,7 +158,7 @@ class ScannerPath:
     def answer(self, object_id: bytes) -> None:
         """Answer one object of the inbox, whatever is in it, with exactly one result."""
         if self._spool.answered(object_id):
-            self._forget(object_id, self._attempts.fate if self._attempts.known(object_id) else None)
+            self._forget(object_id, self._attempts.fate(object_id))
             return
         # Without somebody to read it there is no use in looking at it.
         self._post.directory.receivers()
@@ -167,6 +167,7 @@ class ScannerPath:
         try:
             item = self._inbox.open(object_id)
         except KeyError:
+            self._attempts.end(object_id)
             return
         except Damaged:
             # Its content is lost, but not the fact that it came: it is answered like any other.
@@ -212,7 +213,7 @@ class ScannerPath:
         fate: QuarantineReason | None,
     ) -> None:
         """Store the result, and only then let the object go."""
-        self._attempts.decide(fate)
+        self._attempts.decide(object_id, fate)
         series = self._publish(object_id, received_ms, identity, outcomes)
         self._forget(object_id, fate)
         self._series.close_if_full(series)
@@ -294,6 +295,7 @@ class ScannerPath:
         else:
             self._inbox.quarantine(object_id, quarantine)
         self._spool.forget_source(object_id)
+        self._attempts.end(object_id)
 
 
 def _as_raw(decoded: Decoded, item: Item) -> RawFrame:
