@@ -50,6 +50,7 @@ _VIEW_CODES = {
 }  # fmt: skip
 
 _CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
+_LO, _SH, _UI = 64, 16, 64  # most characters of a value (PS3.5 6.2)
 _MAX_REGIONS = 16
 _MAX_WORDS = 64
 _MAX_WORD = 64
@@ -87,16 +88,25 @@ def acquisition(header: Dataset, rows: int, columns: int) -> Acquisition:
 
 
 def identity(header: Dataset) -> Identity:
-    """Whom the object names and where it belongs; empty strings where it does not say."""
+    """Whom the object names and where it belongs; empty strings where it does not say.
+
+    A value longer than its VR allows (PS3.5 6.2) counts as absent. Cut to size, it could be the
+    identifier of another patient or study.
+    """
     return Identity(
-        patient_id=text(header, "PatientID"),
-        issuer=text(header, "IssuerOfPatientID"),
-        accession_number=text(header, "AccessionNumber"),
-        study_uid=text(header, "StudyInstanceUID"),
-        series_uid=text(header, "SeriesInstanceUID"),
-        sop_uid=text(header, "SOPInstanceUID"),
+        patient_id=_bounded(header, "PatientID", _LO),
+        issuer=_bounded(header, "IssuerOfPatientID", _LO),
+        accession_number=_bounded(header, "AccessionNumber", _SH),
+        study_uid=_bounded(header, "StudyInstanceUID", _UI),
+        series_uid=_bounded(header, "SeriesInstanceUID", _UI),
+        sop_uid=_bounded(header, "SOPInstanceUID", _UI),
         names=_naming_words(header),
     )
+
+
+def _bounded(header: Dataset, keyword: str, most: int) -> str:
+    value = text(header, keyword)
+    return value if len(value) <= most else ""
 
 
 def _many(value: Any) -> list[Any]:

@@ -22,6 +22,7 @@ from edge.wire.padding import pad, unpad
 
 CONTEXT = "edge identity 1"
 MAX_BYTES = 1 << 16
+_MAX_TEXT = 64  # characters; the most that any identity attribute may have (PS3.5 6.2)
 _FIELDS = ("patient_id", "issuer", "accession_number", "study_uid", "series_uid", "sop_uid")
 
 
@@ -40,6 +41,8 @@ def _aad(context: IdentityContext, custodian: bytes) -> bytes:
 
 
 def _text(value: str) -> str:
+    if len(value) > _MAX_TEXT:
+        return ""  # no identifier of DICOM; cut to size, it could be another patient's
     # A header decoded with surrogateescape may hold what UTF-8 cannot; nothing may be lost or fail.
     return value.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -49,14 +52,14 @@ def seal_identity(
 ) -> bytes:
     """The block for `ObjectResult.identity`. ``identity.names`` is left out.
 
+    A value of more than 64 characters counts as absent, so no header can keep a result from leaving.
+
     Raises:
-        EnvelopeError: ``downgraded``, ``too_large``.
+        EnvelopeError: ``downgraded``.
     """
     if custodian.kem is not Kem.XWING and not allow_classical:
         raise EnvelopeError("downgraded")
     plain = cbor.dumps({"v": 1, **{name: _text(getattr(identity, name)) for name in _FIELDS}})
-    if len(plain) > MAX_BYTES // 2:
-        raise EnvelopeError("too_large")
     return cose.encrypt(pad(plain), {}, _aad(context, custodian.kid), [custodian])
 
 

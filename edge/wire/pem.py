@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import re
+import secrets
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -40,13 +42,28 @@ def unarmour(data: bytes) -> tuple[str, bytes]:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Create ``path`` with mode 0600 and flush it to the disk; FileExistsError if it is there."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """Create ``path`` with mode 0600 and flush it to the disk; FileExistsError if it is there.
+
+    It appears whole or not at all: a key that was cut short by a power cut could neither be used
+    nor be made again.
+    """
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(handle, data)
-        os.fsync(handle)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(aside, path)  # unlike a rename, it fails if the name is taken
     finally:
-        os.close(handle)
+        aside.unlink()
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def read_private(path: Path) -> bytes:

@@ -20,6 +20,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 sys.path.insert(0, str(Path(__file__).parent))
 from make_dicom import dataset, encode
 
+from edge.imaging import dicom_header
 from edge.imaging.dicom import Decoded, DecodeLimits, Undecodable, decode, open_, transfer_syntaxes
 from edge.imaging.frames import Region
 
@@ -237,6 +238,25 @@ def test_header_facts_and_naming_words():
     assert {"DOE", "JANE", "HOUSE", "GREGORY", "ID-4711", "ACC-9", "31.01.1970", "1970-01-31"} <= set(
         identity.names
     )
+
+
+@pytest.mark.parametrize(
+    ("keyword", "field", "most"),
+    [
+        ("PatientID", "patient_id", 64),
+        ("IssuerOfPatientID", "issuer", 64),
+        ("AccessionNumber", "accession_number", 16),
+        ("StudyInstanceUID", "study_uid", 64),
+        ("SeriesInstanceUID", "series_uid", 64),
+        ("SOPInstanceUID", "sop_uid", 64),
+    ],
+)
+def test_an_identifier_longer_than_its_vr_counts_as_absent(keyword, field, most):
+    for length in (most, most + 1, 60_000):
+        ds = Dataset()
+        ds.add_new(keyword, "UT", "1" * length)  # as a stranger may write it
+        found = dicom_header.identity(ds)
+        assert len(getattr(found, field)) == (length if length == most else 0)
 
 
 def test_free_text_never_becomes_a_body_part():

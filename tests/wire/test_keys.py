@@ -6,6 +6,7 @@ import subprocess
 import pytest
 from cryptography.exceptions import InvalidTag
 
+from edge.wire import pem
 from edge.wire.keys import Kem, KeyFileError, PrivateKey, Recipient, SigningKey, VerifyKey
 
 
@@ -96,3 +97,32 @@ def test_xwing_key_matches_the_drafts_vector():
     """draft-connolly-cfrg-xwing-kem, appendix C, first vector: the public key of this seed."""
     seed = bytes.fromhex("7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26")
     assert PrivateKey(Kem.XWING, seed).recipient.raw.hex().startswith("e2236b35a8c24b39b10aa1323a96a919")
+
+
+@pytest.mark.parametrize("step", ["fsync", "link"])
+def test_a_key_file_appears_whole_or_not_at_all(tmp_path, monkeypatch, step):
+    class PowerCut(BaseException):
+        pass
+
+    def cut(*_args, **_options):
+        raise PowerCut
+
+    key = SigningKey.generate()
+    with monkeypatch.context() as patch:
+        patch.setattr(pem.os, step, cut)
+        with pytest.raises(PowerCut):
+            key.save(tmp_path / "k")
+    assert not (tmp_path / "k").exists()
+    key.save(tmp_path / "k")
+    assert SigningKey.load(tmp_path / "k").kid == key.kid
+    assert [path.name for path in tmp_path.iterdir()] == ["k"]
+    assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o600
+
+
+def test_a_key_that_came_meanwhile_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(pem.Path, "exists", lambda _path: False)
+    (tmp_path / "k").write_bytes(b"first")
+    with pytest.raises(FileExistsError):
+        SigningKey.generate().save(tmp_path / "k")
+    assert (tmp_path / "k").read_bytes() == b"first"
+    assert len(list(tmp_path.iterdir())) == 1

@@ -185,6 +185,15 @@ def test_a_header_that_is_not_utf8_is_kept_readable():
     assert got.patient_id == "M\\udcfcller"
 
 
+def test_no_header_can_keep_its_block_from_being_sealed():
+    long = Identity("\udcff" * 60_000, "1" * 65, "\udcff" * 64, "2" * 64, "3" * 10**6, "\U0010ffff" * 64)
+    got = open_identity(seal_identity(long, CUSTODIAN.recipient, CONTEXT), [CUSTODIAN], CONTEXT)
+    # What is too long counts as absent: cut to size it could be somebody else's.
+    assert (got.patient_id, got.issuer, got.series_uid) == ("", "", "")
+    assert (got.study_uid, got.sop_uid) == ("2" * 64, "\U0010ffff" * 64)
+    assert got.accession_number == "\\udcff" * 64
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_any_flipped_byte_of_an_identity_is_refused(data):
