@@ -4,8 +4,8 @@
 It holds no key but the public half of the box's disk key.
 
 Exit codes: 0 stopped by a signal; 69 (EX_UNAVAILABLE) another capture process holds the inbox;
-73 (EX_CANTCREAT) state or runtime directory cannot be written; 78 (EX_CONFIG) the settings or the
-disk key are wrong or missing.
+70 (EX_SOFTWARE) an error of its own; 73 (EX_CANTCREAT) state or runtime directory cannot be written;
+78 (EX_CONFIG) the settings or the disk key are wrong or missing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from edge.store.inbox_crypto import DiskPublicKey, load_public
 
 log = logging.getLogger("edge.capture")
 
-EX_OK, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 0, 69, 73, 78
+EX_OK, EX_UNAVAILABLE, EX_SOFTWARE, EX_CANTCREAT, EX_CONFIG = 0, 69, 70, 73, 78
 
 
 @dataclass
@@ -141,6 +141,15 @@ def run(settings: Settings) -> int:
     # another user of the inbox's group, and must be able to open and delete what comes in.
     os.umask(os.umask(0o077) | 0o007)
     stopped = threading.Event()
+    broken = threading.Event()
+
+    def thread_ended(args: threading.ExceptHookArgs) -> None:
+        # A box that looks alive and takes nothing in is worse than one that is started anew.
+        log.critical("a thread of the capture process ended: %s", args.exc_type.__name__)
+        broken.set()
+        stopped.set()
+
+    threading.excepthook = thread_ended
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
@@ -167,7 +176,7 @@ def run(settings: Settings) -> int:
         notify.notify("WATCHDOG=1")
     notify.stopping("closing")
     process.stop()
-    return EX_OK
+    return EX_SOFTWARE if broken.is_set() else EX_OK
 
 
 def main(arguments: list[str] | None = None) -> int:

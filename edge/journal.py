@@ -2,7 +2,8 @@
 
 Under systemd, entries go to the journal with their fields; elsewhere to standard error. What is
 logged are fixed sentences with counts and closed-list reasons: no header value, file name or UID of
-foreign origin is ever passed to a logger.
+foreign origin is passed to a logger. The one exception is the AE title of a caller that was rejected:
+a technician cannot mend a wrong one without seeing it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class _Lines(logging.StreamHandler[TextIO]):
         self._prefixed = "JOURNAL_STREAM" in os.environ
 
     def format(self, record: logging.LogRecord) -> str:
-        # An exception's own text may quote its input, so only its type and place are written.
+        # An exception's own text may quote its input: it is left out, and the message names its type.
         record.exc_info, record.exc_text = None, None
         line = f"{record.levelname.lower()} {record.threadName} {record.name}: {record.getMessage()}"
         return f"<{_PRIORITY.get(record.levelno, 6)}>{line}" if self._prefixed else line
