@@ -2,6 +2,7 @@
 
 Frames wait in a delay line until a detection at or after their time exists, so that a face that
 comes in between two looks is masked by the second. What is not bracketed in time is held back.
+Text is looked for more rarely; a frame that shows what no text look saw forces one, see `scene`.
 The frame is copied once, at `push`, and its buffer given back at once.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from edge.anonymize import scene
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.faces import shrink
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
@@ -30,7 +32,10 @@ from edge.settings import Anonymize, Source
 
 POLICY = "camera-1"
 TEXT_EVERY = 24
-"""Text is looked for on every n-th frame: it stands still for longer than a face."""
+"""Text is looked for on every n-th frame, and when the scene changes."""
+_PERSON = 1.5
+"""How much larger than a face's mask the part is in which change is taken for the person's motion."""
+_TEXTS_KEPT = 24
 TEXT_SIDE = 640
 TEXT_MAX_AGE_NS = 3_000_000_000
 _REPLAY_MAX_AGE_NS = 60_000_000_000
@@ -45,6 +50,11 @@ class _Waiting:
     pixels: Pixels
     where: Where
     arrived_ns: int
+    quad: Quad | None
+    """The film, where one is looked for."""
+    cells: scene.Cells
+    needed: scene.Mask | None
+    """Cells that may leave; None: all."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -97,9 +107,10 @@ class CameraAnonymizer:
         )
         budget_s = 0.8 * settings.face_every / source.rate
         rotating = RotatingLook(detectors.faces, settings.face_width, budget_s)
+        self._film = source.looks_at in {"film", "monitor"}
         self._faces = Looker("faces", self._tested(rotating), threaded=realtime)
         self._texts = Looker(
-            "text", lambda image: detectors.text.glance(image, TEXT_SIDE), threaded=realtime, keep=4
+            "text", lambda image: detectors.text.glance(image, TEXT_SIDE), threaded=realtime, keep=_TEXTS_KEPT
         )
         self._pending: deque[_Waiting] = deque()
         self._count = 0
@@ -122,12 +133,11 @@ class CameraAnonymizer:
             self._texts.forget()
             self._count = 0
         self._last_ns = where.captured_ns
-        waiting = _Waiting(pixels, where, self._clock())
+        waiting = self._waiting(pixels, where)
         self._pending.append(waiting)
         if self._count % self._settings.face_every == 0:
             self._faces.submit(self._face_job(waiting))
-        if self._count % TEXT_EVERY == 0:
-            self._texts.submit(self._text_job(waiting))
+        self._look_for_text(waiting, due=self._count % TEXT_EVERY == 0)
         self._count += 1
         return out + self.poll()
 
@@ -135,13 +145,15 @@ class CameraAnonymizer:
         """Frames whose wait is over, oldest first; also when no new frame comes."""
         out: list[Outcome] = []
         now_ns = self._clock()
+        if self._pending:
+            self._look_for_text(self._pending[-1])
         faces, face_failed = self._faces.state()
         texts, text_failed = self._texts.state()
         while self._pending:
             head = self._pending[0]
             late = self._realtime and now_ns - head.arrived_ns > self._delay_ns
             _, after = bracket(faces, head.where.captured_ns, head.shape)
-            seen = after is not None and any(g.shape == head.shape for g in texts)
+            seen = after is not None and self._covering(head, faces, texts) is not None
             failed = face_failed or text_failed
             if not (seen or late or failed or len(self._pending) > _MAX_PENDING):
                 break
@@ -158,7 +170,17 @@ class CameraAnonymizer:
                 self._faces.submit(self._face_job(last))
             left_ns = self._delay_ns - (self._clock() - last.arrived_ns)
             self._faces.wait(max(0.0, left_ns / 1e9) if self._realtime else 0.0)
-        return self.poll() + self._give_up()
+            self._look_for_text(last)
+            left_ns = self._delay_ns - (self._clock() - last.arrived_ns)
+            self._texts.wait(max(0.0, left_ns / 1e9) if self._realtime else 0.0)
+        out = self.poll()
+        now_ns = self._clock()
+        faces, face_failed = self._faces.state()
+        texts, text_failed = self._texts.state()
+        failed: SuppressReason | None = "detector_failed" if face_failed or text_failed else None
+        while self._pending:  # nothing more comes: the gate judges by what there is
+            out.append(self._clean(self._pending.popleft(), faces, texts, failed, now_ns))
+        return out
 
     def close(self) -> None:
         """Stop the threads. Frames that still wait are dropped, uncleaned."""
@@ -184,21 +206,60 @@ class CameraAnonymizer:
         scale = (columns / small.shape[1], rows / small.shape[0])
         return Job(small, waiting.where.captured_ns, waiting.shape, scale=scale)
 
+    def _waiting(self, pixels: Pixels, where: Where) -> _Waiting:
+        arrived_ns = self._clock()
+        area = self._keep_box(*pixels.shape[:2])
+        cells = scene.thumbnail(pixels, area)
+        quad = self._find(pixels) if self._film else None
+        needed = None
+        if self._film:  # without a film nothing leaves, and nothing need be looked at
+            needed = scene.inside(quad, area) if quad is not None else np.zeros(cells.shape, bool)
+        return _Waiting(pixels, where, arrived_ns, quad, cells, needed)
+
+    def _look_for_text(self, waiting: _Waiting, *, due: bool = False) -> None:
+        """Hand the frame in if it is ``due``, or if it shows what no look saw and none is under way."""
+        if not due:
+            if not self._texts.idle():
+                return
+            texts, failed = self._texts.state()
+            if failed or self._covering(waiting, self._faces.state()[0], texts) is not None:
+                return
+        self._texts.submit(self._text_job(waiting))
+
+    def _covering(
+        self, waiting: _Waiting, faces: list[Glimpse], texts: list[Glimpse]
+    ) -> list[Glimpse] | None:
+        """The text looks that saw all of the frame but its faces and what is next to them, or None."""
+        at_ns, shape = waiting.where.captured_ns, waiting.shape
+        masks, _ = face_masks(faces, at_ns, shape, self._settings.mask_scale)
+        masks = [mask.grown(_PERSON) for mask in masks]
+        same = [g for g in texts if g.shape == shape]
+        area = self._keep_box(*shape)
+        max_age_ns = self._policy.needs[1].max_age_ns
+        return scene.covering(same, waiting.cells, waiting.needed, masks, area, at_ns, max_age_ns)
+
     def _text_job(self, waiting: _Waiting) -> Job:
         rows, columns = waiting.shape
-        left, top, right, bottom = self._keep_box(rows, columns)
-        if self._source.looks_at in {"film", "monitor"}:
-            quad = self._find(waiting.pixels)
-            if quad is not None:
-                x0, y0, x1, y1 = quad.bounds()
-                left, top = max(left, int(x0)), max(top, int(y0))
-                right, bottom = min(right, int(x1) + 1), min(bottom, int(y1) + 1)
+        area = self._keep_box(rows, columns)
+        left, top, right, bottom = area
+        if waiting.quad is not None:
+            # Two cells more on each side: the corners found in other frames jitter.
+            x, y = 2 * (right - left) / scene.WIDTH, 2 * (bottom - top) / waiting.cells.shape[0]
+            x0, y0, x1, y1 = waiting.quad.bounds()
+            left, top = max(left, int(x0 - x)), max(top, int(y0 - y))
+            right, bottom = min(right, int(x1 + x) + 1), min(bottom, int(y1 + y) + 1)
         crop = waiting.pixels[top:bottom, left:right]
         share = min(1.0, TEXT_SIDE / max(crop.shape[:2]))
         size = (max(1, round(crop.shape[1] * share)), max(1, round(crop.shape[0] * share)))
         small = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        scale = (crop.shape[1] / size[0], crop.shape[0] / size[1])
-        return Job(small, waiting.where.captured_ns, waiting.shape, offset=(left, top), scale=scale)
+        return Job(
+            small,
+            waiting.where.captured_ns,
+            waiting.shape,
+            offset=(left, top),
+            scale=(crop.shape[1] / size[0], crop.shape[0] / size[1]),
+            scene=scene.looked_at(waiting.cells, area, (left, top, right, bottom)),
+        )
 
     def _keep_box(self, rows: int, columns: int) -> tuple[int, int, int, int]:
         left, top, right, bottom = self._source.keep or (0.0, 0.0, 1.0, 1.0)
@@ -227,12 +288,15 @@ class CameraAnonymizer:
         now_ns: int,
     ) -> Outcome:
         at_ns, pixels, (rows, columns) = waiting.where.captured_ns, waiting.pixels, waiting.shape
-        film = self._source.looks_at in {"film", "monitor"}
-        quad = self._find(pixels) if film and obstacle is None else None
-        if film and quad is None and obstacle is None:
-            obstacle = "film_not_found"
+        quad = waiting.quad
+        if self._film and quad is None:
+            obstacle = obstacle or "film_not_found"
+        covering = self._covering(waiting, faces, texts)
+        if covering is None:
+            obstacle = obstacle or "no_bracket"
+        texts = covering or []
         masks, count = face_masks(faces, at_ns, waiting.shape, self._settings.mask_scale)
-        lines = [_grow(box) for g in texts if g.shape == waiting.shape for box in g.boxes]
+        lines = [_grow(box) for g in texts for box in g.boxes]
         masks += lines
         mask = np.zeros((rows, columns), bool)
         paint(mask, masks)

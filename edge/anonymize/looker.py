@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.anonymize.geometry import Box
 from edge.anonymize.track import Glimpse
 from edge.imaging.frames import Pixels
@@ -22,6 +25,8 @@ class Job:
     """Where the picture's corner lies in the frame, in pixels (x, y)."""
     scale: tuple[float, float] = (1.0, 1.0)
     """Pixels of the frame to one of the picture (x, y)."""
+    scene: NDArray[np.float32] | None = None
+    """Goes into the glimpse as it is."""
 
 
 class Looker:
@@ -64,6 +69,11 @@ class Looker:
         with self._change:
             return list(self._glimpses), self._failed
 
+    def idle(self) -> bool:
+        """Whether no job waits and none is under way."""
+        with self._change:
+            return self._waiting is None and not self._busy
+
     def forget(self) -> None:
         """Drop all glimpses: the frames that follow have nothing to do with them."""
         with self._change:
@@ -101,6 +111,7 @@ class Looker:
                 job.at_ns,
                 job.shape,
                 tuple(box.scaled(*job.scale).shifted(*job.offset) for box in boxes),
+                job.scene,
             )
         except Exception:  # noqa: BLE001  # whatever went wrong, no look was had: the frames are held back
             glimpse = None

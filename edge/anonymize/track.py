@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge.anonymize.geometry import Box
 
@@ -22,6 +25,8 @@ class Glimpse:
     at_ns: int
     shape: tuple[int, int]
     boxes: tuple[Box, ...]
+    scene: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    """Thumbnail of what was looked at, for text; see `edge.anonymize.scene`."""
 
 
 def bracket(
