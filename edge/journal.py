@@ -16,6 +16,14 @@ from typing import TextIO
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
+class _NoErrorText(logging.Filter):
+    """Leaves out what an exception says: it may quote its input. The message names its type."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.exc_info, record.exc_text, record.stack_info = None, None, None
+        return True
+
+
 class _Lines(logging.StreamHandler[TextIO]):
     """Lines for standard error; with a level prefix (sd-daemon(3)) when the journal reads them."""
 
@@ -24,8 +32,6 @@ class _Lines(logging.StreamHandler[TextIO]):
         self._prefixed = "JOURNAL_STREAM" in os.environ
 
     def format(self, record: logging.LogRecord) -> str:
-        # An exception's own text may quote its input: it is left out, and the message names its type.
-        record.exc_info, record.exc_text = None, None
         line = f"{record.levelname.lower()} {record.threadName} {record.name}: {record.getMessage()}"
         return f"<{_PRIORITY.get(record.levelno, 6)}>{line}" if self._prefixed else line
 
@@ -46,7 +52,9 @@ def set_up(level: str) -> None:
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
-    root.addHandler(_journal_handler() or _Lines())
+    handler = _journal_handler() or _Lines()
+    handler.addFilter(_NoErrorText())
+    root.addHandler(handler)
     root.setLevel(level.upper())
     # pydicom and pynetdicom quote header values in their messages: they are not heard at all.
     for name in ("pydicom", "pynetdicom", "PIL", "urllib3"):
