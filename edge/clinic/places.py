@@ -28,6 +28,8 @@ Role = Literal["root", "receiver", "custodian", "operator", "broker"]
 ROLES: tuple[Role, ...] = ("root", "receiver", "custodian", "operator", "broker")
 
 CONFIG, MANIFEST, ROOT_KEY, BROKER_CA = "clinic.json", "manifest.cose", "clinic-root.pub", "broker-ca.pem"
+KNOWN = "manifest.known"
+"""Beside the manifest: the highest version that this role accepted, and of which root."""
 
 
 class ClinicError(Exception):
@@ -90,6 +92,42 @@ def read_manifest(folder: Path, config: ClinicConfig, known_version: int, now_ms
         raise ClinicError(f"{path}: {error}; ask the clinic's root for the current manifest") from error
 
 
+class _Known(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    root: str
+    version: int = Field(ge=1)
+
+
+def current_manifest(folder: Path, config: ClinicConfig, now_ms: int | None) -> Manifest:
+    """Read and verify the manifest, never a lower version than this role accepted before.
+
+    The highest version lies in a file of its own, so that an old manifest, which would bring a
+    revoked key back, is refused after a restart, too. It counts for the root that signed it: a role
+    that joins another clinic starts anew.
+
+    Raises:
+        ClinicError: as `read_manifest`; or the file of the version is damaged or cannot be written.
+    """
+    path = folder / KNOWN
+    try:
+        root = VerifyKey.load(folder / ROOT_KEY).kid.hex()
+        known = _Known.model_validate_json(path.read_bytes()) if path.exists() else None
+    except (OSError, KeyFileError, ValidationError) as error:
+        raise ClinicError(
+            f"{path}: expected the version of the last manifest; if the file is damaged, remove it once"
+            " the clinic's root has given you its current manifest"
+        ) from error
+    version = known.version if known and known.root == root else 0
+    manifest = read_manifest(folder, config, version, now_ms)
+    if manifest.version > version:
+        try:
+            write(path, _Known(root=root, version=manifest.version).model_dump_json().encode(), private=True)
+        except OSError as error:
+            raise ClinicError(f"{path} cannot be written: {error.strerror}") from error
+    return manifest
+
+
 def write(path: Path, data: bytes, *, private: bool = False) -> None:
     """Replace ``path`` in one step, through fsync; owner-only if ``private``."""
     new = path.with_name(path.name + ".new")
@@ -99,3 +137,8 @@ def write(path: Path, data: bytes, *, private: bool = False) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -20,7 +20,7 @@ from edge.clinic import keyring
 from edge.clinic.examine import AnyBody, Examined, Refused, examine_result, examine_state, read_evidence
 from edge.clinic.link import open_session
 from edge.clinic.pki import role_name
-from edge.clinic.places import MANIFEST, ClinicError, read_config, read_manifest, role_folder
+from edge.clinic.places import MANIFEST, ClinicError, current_manifest, read_config, role_folder
 from edge.clinic.vault import StreamKey, Vault
 from edge.messages import Acknowledgement, Body, DeviceState
 from edge.wire import pem
@@ -73,30 +73,41 @@ class Tally:
 
 
 class ManifestFile:
-    """The manifest of a role's folder, read again when the file changes. The version only rises."""
+    """The manifest of a role's folder, read again when the file changes.
+
+    The version only rises, over restarts too (see `current_manifest`).
+    """
 
     def __init__(self, folder: Path) -> None:
         """Read it.
 
         Raises:
-            ClinicError: missing, expired, or not signed by the clinic's root.
+            ClinicError: missing, expired, rolled back, or not signed by the clinic's root.
         """
         self._folder, self._config = folder, read_config(folder)
         self._seen = self._stamp()
-        self._manifest = read_manifest(folder, self._config, 0, _now_ms())
+        self._manifest = current_manifest(folder, self._config, _now_ms())
         self.trouble = ""
 
     def current(self) -> Manifest:
-        """Return the manifest in force; a changed file that is refused changes nothing but `trouble`."""
+        """Return the manifest in force; a changed file that is refused changes nothing but `trouble`.
+
+        Raises:
+            ClinicError: it expired, and no newer one is here.
+        """
         stamp = self._stamp()
         if stamp != self._seen:
             self._seen = stamp
             try:
-                self._manifest = read_manifest(self._folder, self._config, self._manifest.version, _now_ms())
+                self._manifest = current_manifest(self._folder, self._config, _now_ms())
                 self.trouble = ""
             except ClinicError as error:
                 self.trouble = str(error)
                 _log.warning("manifest not renewed: %s", error)
+        if _now_ms() >= self._manifest.expires_ms:
+            raise ClinicError(
+                f"{self._folder / MANIFEST}: expired; ask the clinic's root for the current manifest"
+            )
         return self._manifest
 
     def _stamp(self) -> tuple[int, int]:
@@ -141,11 +152,16 @@ class Receiver:
         self.vault.close()
 
     def run(self, observer: Observer, *, stop: threading.Event, exit_after_idle: float | None = None) -> None:
-        """Receive until ``stop`` is set, or nothing came for ``exit_after_idle`` seconds while connected."""
+        """Receive until ``stop`` is set, or nothing came for ``exit_after_idle`` seconds while connected.
+
+        Raises:
+            ClinicError: the manifest expired. What was not acknowledged comes again.
+        """
         self._session.start()
         self._hand_on(observer)
         last = time.monotonic()
         while not stop.is_set():
+            self._manifest.current()  # also where nothing arrives: an expired one ends us
             batch = self._batch()
             if batch:
                 self._take(batch, observer)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edge.clinic import keyring
 from edge.clinic.examine import check_evidence, read_evidence
-from edge.clinic.places import read_config, read_manifest, role_folder
+from edge.clinic.places import current_manifest, read_config, role_folder
 from edge.clinic.vault import IdentityBlock, Vault, identity_blocks
 from edge.imaging.frames import Identity
 from edge.messages import ObjectResult
@@ -68,7 +68,7 @@ def reidentify(
     """
     place = role_folder(folder, "custodian")
     config = read_config(place)
-    manifest = read_manifest(place, config, 0, None)
+    manifest = current_manifest(place, config, None)
     key = PrivateKey.load(place / keyring.IDENTITY_KEY, passphrase)
     opened_vault = Vault(vault, vault_key, readonly=True) if vault_key else None
     try:

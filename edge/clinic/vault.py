@@ -12,6 +12,7 @@ One process at a time may hold a vault for writing; anybody with the key may rea
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -139,8 +140,9 @@ class Vault:
                     "ON CONFLICT DO UPDATE SET count = count + excluded.count, last_ms = excluded.last_ms",
                     [(reason, count, now_ms) for reason, count in (refused or {}).items()],
                 )
-        except sqlite3.OperationalError as error:
-            self._load()
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._load()
             raise VaultError(
                 f"the vault cannot be written: {error}; nothing of this was acknowledged"
             ) from error
@@ -152,9 +154,12 @@ class Vault:
 
     def mark_told(self, ids: Sequence[int]) -> None:
         """Note that these rows were handed on (see `untold`)."""
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("UPDATE result SET told = 1 WHERE id = ?", [(row,) for row in ids])
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany("UPDATE result SET told = 1 WHERE id = ?", [(row,) for row in ids])
+        except sqlite3.Error as error:
+            raise VaultError(f"the vault cannot be written: {error}") from error
 
     # --- reading ----------------------------------------------------------------------------------
 
