@@ -93,10 +93,28 @@ def give_to(folder: Path, user: str) -> None:
         shutil.chown(path, user)
 
 
+def check_installed() -> None:
+    """Look for all templates, so that no clinic is half made without them.
+
+    Raises:
+        ClinicError: they are not installed.
+    """
+    for name in ("mosquitto.conf", "acl-roles", "acl-box"):
+        _template(name)
+
+
+def _template(name: str) -> Path:
+    found = next((path / name for path in _TEMPLATES if (path / name).is_file()), None)
+    if found is None:
+        raise ClinicError(
+            f"the broker's template {name} is missing; run this from a checkout, or copy"
+            f" firmware_config/broker of the source to {_TEMPLATES[-1]}"
+        )
+    return found
+
+
 def _fill(name: str, values: Mapping[str, str]) -> str:
-    template = next((path / name for path in _TEMPLATES if (path / name).is_file()), None)
-    if template is None:
-        raise ClinicError(f"the broker's template {name} is missing; expected it in {_TEMPLATES[-1]}")
+    template = _template(name)
     if any(re.search(r"[\r\n\0]", value) for value in values.values()):
         raise ClinicError("a path or name for the broker's configuration has a line break")
     return _FIELD.sub(lambda field: values[field[1]], template.read_text(encoding="utf-8"))

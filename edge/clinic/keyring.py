@@ -86,6 +86,7 @@ def init(
         pki.check_device_name(name)
     if folder.exists() and any(folder.iterdir()):
         raise ClinicError(f"{folder} is not empty; a clinic is made once (choose an empty folder)")
+    broker.check_installed()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for role in ROLES:
         (folder / role).mkdir(mode=0o700)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.clinic import keyring
+from edge.clinic import broker, keyring
 from edge.clinic.pki import PkiError
 from edge.clinic.places import ClinicError, read_config, read_manifest, role_folder
 from edge.wire.keys import KeyFileError, PrivateKey, SigningKey
@@ -59,6 +59,17 @@ def test_a_clinic_is_never_made_over_another(clinic: Path) -> None:
     with pytest.raises(ClinicError, match="is not empty"):
         make_clinic(clinic)
     assert (clinic / "root" / "root.key").read_bytes() == before
+
+
+def test_without_the_brokers_templates_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "_TEMPLATES", (tmp_path / "none",))
+    with pytest.raises(ClinicError, match=r"template mosquitto\.conf is missing; run this from a checkout"):
+        make_clinic(tmp_path / "clinic")
+    assert not (tmp_path / "clinic").exists()
+    monkeypatch.undo()
+    make_clinic(tmp_path / "clinic")  # the control: the same call, once they are there
 
 
 def test_with_a_passphrase_the_keys_of_people_are_encrypted_and_the_receivers_are_not(tmp_path: Path) -> None:
