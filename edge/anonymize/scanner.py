@@ -4,7 +4,8 @@ A keep-list, not a deny-list. What is kept is the acquisition's own regions (PS3
 Location) or, for modalities whose images have no screen layout around them, the whole frame; any
 other layout is unknown and held back. Then text that the detector finds is filled, and it looks
 again at the result: text that is still there holds the frame back. Burned In Annotation
-(0028,0301) is never asked. Of text, a lone glyph alone may stay (see `markers.lone_glyphs`).
+(0028,0301) is never asked. A picture without a DICOM header may be a photograph: there faces are
+looked for and masked, too. Of text, a lone glyph alone may stay (see `markers.lone_glyphs`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.anonymize.detectors import Detectors
-from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
-from edge.anonymize.geometry import Box, fill, fill_flat, paint
+from edge.anonymize.faces import ROTATIONS
+from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit, take_identity
+from edge.anonymize.geometry import Box, fill, fill_boxes, fill_flat, paint
 from edge.anonymize.markers import lone_glyphs
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
@@ -25,6 +27,10 @@ from edge.messages import SuppressReason
 from edge.settings import Anonymize
 
 POLICY = "scanner-1"
+PICTURE_POLICY = "picture-1"
+"""Of a picture that came without a DICOM header."""
+FACE_WIDTH = 640
+"""Width in pixels at which faces are looked for in a picture: there is time, and no second frame."""
 
 WHOLE_FRAME = frozenset({"CR", "CT", "DX", "IO", "MG", "MR", "NM", "PT", "PX", "RF", "XA"})
 """Modalities (PS3.3 C.7.3.1.1.1) whose images are the acquisition itself, without a screen around it."""
@@ -114,11 +120,10 @@ class ScannerAnonymizer:
         self._detectors = detectors
         self._clock = clock
         self._self_test = SelfTest(detectors, settings.self_test_every, settings.face_width)
-        self._policy = Policy(
-            name=POLICY,
-            needs=(Need(detectors.text.name, max_age_ns=0),),
-            self_test_max_age_ns=self._self_test.max_age_ns,
-        )
+        self._mask_scale = settings.mask_scale
+        text, faces = (Need(d.name, max_age_ns=0) for d in (detectors.text, detectors.faces))
+        self._policy = Policy(POLICY, (text,), self._self_test.max_age_ns)
+        self._picture_policy = Policy(PICTURE_POLICY, (text, faces), self._self_test.max_age_ns)
         self._self_test.run_if_due(clock())
 
     def clean(self, raw: RawFrame) -> CleanFrame | Held:
@@ -128,14 +133,17 @@ class ScannerAnonymizer:
         if raw.release is not None:
             raw.release()
         self._self_test.run_if_due(self._clock())
-        return self._clean(pixels, where)
+        # Every DICOM object has an Identity, if an empty one; a still never has.
+        return self._clean(pixels, where, picture=take_identity(raw) is None)
 
-    def _clean(self, pixels: Pixels, where: Where) -> CleanFrame | Held:
+    def _clean(self, pixels: Pixels, where: Where, *, picture: bool) -> CleanFrame | Held:
         rows, columns = pixels.shape[:2]
         obstacle: SuppressReason | None = None
         texts = TextMask(rows, columns)
         looks: tuple[Look, ...] = ()
         kept = np.zeros((rows, columns), bool)
+        covered = np.zeros((rows, columns), bool)
+        faces: list[Box] = []
         regions = kept_regions(where.acquisition, rows, columns)
         if regions is None:
             obstacle = "unknown_layout"
@@ -144,8 +152,15 @@ class ScannerAnonymizer:
                 kept[region.top : region.bottom, region.left : region.right] = True
             fill(pixels, ~kept)
             try:
+                if picture:
+                    detector = self._detectors.faces
+                    faces = detector.find(pixels, FACE_WIDTH, ROTATIONS)
+                    masks = [box.grown(self._mask_scale) for box in faces]
+                    fill_boxes(pixels, masks)
+                    paint(covered, masks)
+                    looks += (Look(detector.name, detector.sha256, 0, 0, len(faces)),)
                 texts = mask_text(pixels, self._detectors)
-                looks = (Look(self._detectors.text.name, self._detectors.text.sha256, 0, 0, texts.texts),)
+                looks += (Look(self._detectors.text.name, self._detectors.text.sha256, 0, 0, texts.texts),)
             except Exception:  # noqa: BLE001  # whatever went wrong, no complete look was had
                 obstacle = "detector_failed"
         area = int(kept.sum())
@@ -157,8 +172,10 @@ class ScannerAnonymizer:
             self_test=reason,
             self_test_ns=ran_ns,
             kept_share=area / kept.size,
-            masked_share=int((texts.mask & kept).sum()) / max(1, area),
+            masked_share=int(((texts.mask | covered) & kept).sum()) / max(1, area),
+            faces=len(faces),
             texts=texts.texts,
             text_left=texts.left,
         )
-        return emit(pixels, where, evidence, self._policy, self._clock())
+        policy = self._picture_policy if picture else self._policy
+        return emit(pixels, where, evidence, policy, self._clock())

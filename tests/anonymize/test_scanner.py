@@ -13,15 +13,18 @@ from edge.anonymize.markers import lone_glyphs
 from edge.anonymize.models import DetectorUnavailable
 from edge.anonymize.scanner import ScannerAnonymizer, kept_regions
 from edge.imaging import dicom
-from edge.imaging.frames import Acquisition, CleanFrame, RawFrame, Region
+from edge.imaging.frames import Acquisition, CleanFrame, Identity, RawFrame, Region
 from edge.settings import Anonymize
 from tests.anonymize.scenes import radiograph
 
 CR = Acquisition(modality="CR", body_part="CHEST")
 
 
-def raw(pixels, acquisition=CR, release=None) -> RawFrame:
-    return RawFrame(pixels, "scanner", 0, 0, 0, acquisition, release=release)
+NOBODY = Identity("", "", "", "", "", "")
+
+
+def raw(pixels, acquisition=CR, release=None, identity=NOBODY) -> RawFrame:
+    return RawFrame(pixels, "scanner", 0, 0, 0, acquisition, identity, release)
 
 
 @pytest.fixture
@@ -187,3 +190,40 @@ def test_text_at_the_very_edge_goes(scanner, place):
     frame = scanner.clean(raw(pixels))
     assert isinstance(frame, CleanFrame)
     assert (frame.pixels > 230).sum() < 0.03 * (pixels > 230).sum()
+
+
+def photograph(face):
+    scene = np.full((360, 640, 3), 150, np.uint8)
+    scene[150:310, 400:560] = np.rot90(face)
+    return scene
+
+
+def test_a_picture_without_a_header_loses_its_faces_and_the_receipt_says_so(scanner, face):
+    frame = scanner.clean(raw(photograph(face), identity=None))
+    assert isinstance(frame, CleanFrame)
+    # The face lies on its side: eyes and mouth of the upright picture, turned.
+    assert not frame.pixels[150 + 58 : 150 + 102, 400 + 52 : 400 + 112].any()
+    assert frame.receipt.faces >= 1
+    assert frame.receipt.masked_share > 0.02
+    assert {look.name for look in frame.receipt.detectors} == {"centerface", "pp-ocrv4-det"}
+    # The control: the same pixels out of a DICOM object of a scanner are not looked at for faces.
+    frame = scanner.clean(raw(photograph(face)))
+    assert isinstance(frame, CleanFrame)
+    assert frame.pixels[150 + 58 : 150 + 102, 400 + 52 : 400 + 112].any()
+    assert [look.name for look in frame.receipt.detectors] == ["pp-ocrv4-det"]
+
+
+@pytest.mark.parametrize("error", [DetectorUnavailable, IndexError])
+def test_a_picture_is_held_when_the_face_detector_fails(detectors, face, error):
+    class Faces:
+        name, sha256, looks = detectors.faces.name, detectors.faces.sha256, 0
+
+        def find(self, image, width, rotations=(0,)):
+            self.looks += 1
+            if self.looks > 1:  # the first look is the self-test's
+                raise error("broken for the test")
+            return detectors.faces.find(image, width, rotations)
+
+    scanner = ScannerAnonymizer(Anonymize(), Detectors(Faces(), detectors.text))
+    assert scanner.clean(raw(photograph(face), identity=None)).reason == "detector_failed"
+    assert isinstance(scanner.clean(raw(radiograph(None))), CleanFrame)
