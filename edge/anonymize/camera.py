@@ -24,6 +24,7 @@ from edge.anonymize.geometry import Box, fill_boxes, paint
 from edge.anonymize.looker import Job, Looker
 from edge.anonymize.rotation import FINE, RotatingLook
 from edge.anonymize.self_test import SelfTest
+from edge.anonymize.text import GLANCE_SIDE
 from edge.anonymize.track import Glimpse, bracket, face_masks
 from edge.imaging.frames import CleanFrame, Pixels, RawFrame
 from edge.imaging.perspective import Quad, find_quad, rectified_size, rectify
@@ -36,7 +37,6 @@ TEXT_EVERY = 24
 _PERSON = 1.5
 """How much larger than a face's mask the part is in which change is taken for the person's motion."""
 _TEXTS_KEPT = 24
-TEXT_SIDE = 640
 TEXT_MAX_AGE_NS = 3_000_000_000
 _REPLAY_MAX_AGE_NS = 60_000_000_000
 _MAX_PENDING = 90
@@ -110,7 +110,10 @@ class CameraAnonymizer:
         self._film = source.looks_at in {"film", "monitor"}
         self._faces = Looker("faces", self._tested(rotating), threaded=realtime)
         self._texts = Looker(
-            "text", lambda image: detectors.text.glance(image, TEXT_SIDE), threaded=realtime, keep=_TEXTS_KEPT
+            "text",
+            lambda image: detectors.text.glance(image, GLANCE_SIDE),
+            threaded=realtime,
+            keep=_TEXTS_KEPT,
         )
         self._pending: deque[_Waiting] = deque()
         self._count = 0
@@ -249,7 +252,7 @@ class CameraAnonymizer:
             left, top = max(left, int(x0 - x)), max(top, int(y0 - y))
             right, bottom = min(right, int(x1 + x) + 1), min(bottom, int(y1 + y) + 1)
         crop = waiting.pixels[top:bottom, left:right]
-        share = min(1.0, TEXT_SIDE / max(crop.shape[:2]))
+        share = min(1.0, GLANCE_SIDE / max(crop.shape[:2]))
         size = (max(1, round(crop.shape[1] * share)), max(1, round(crop.shape[0] * share)))
         small = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         return Job(

@@ -36,6 +36,10 @@ _EDGE = 32
 """Gray levels that a stroke differs from its surroundings, at least, for anyone to read it."""
 
 
+GLANCE_SIDE = 640
+"""Longest side in pixels at which video is looked at for text."""
+
+
 class TextFinder(Protocol):
     """What finds text. ``sha256`` names its weights in the receipt."""
 

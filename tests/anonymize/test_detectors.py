@@ -79,6 +79,20 @@ def test_the_self_test_passes_and_fails_for_a_detector_that_sees_nothing(detecto
     assert self_test.run(type(detectors)(detectors.faces, Asleep()), 320) == "self_test_failed"
 
 
+@pytest.mark.parametrize("blind", ["find", "glance"])
+def test_the_self_test_asks_both_ways_to_look_for_text(detectors, blind):
+    class HalfAsleep:
+        name, sha256 = detectors.text.name, detectors.text.sha256
+
+        def find(self, image, within=None):
+            return [] if blind == "find" else detectors.text.find(image, within)
+
+        def glance(self, image, side):
+            return [] if blind == "glance" else detectors.text.glance(image, side)
+
+    assert self_test.run(type(detectors)(detectors.faces, HalfAsleep()), 320) == "self_test_failed"
+
+
 @pytest.mark.parametrize("maps", [(np.nan, 0, 0), (0.9, np.inf, 0), (0.9, 0, np.nan)])
 def test_values_that_are_not_finite_are_no_look(maps):
     heat, scale, offset = maps
