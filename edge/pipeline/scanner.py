@@ -114,8 +114,12 @@ class ScannerPath:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        begun = False
         while not self._stop.is_set():
             try:
+                if not begun:  # a series whose end a crash interrupted ends before anything joins it
+                    self._series.close_due(0.0)
+                    begun = True
                 # A series is closed by time only when nothing of it can wait in the inbox.
                 if self._answer_all():
                     self._series.close_due(time.time())
@@ -214,9 +218,9 @@ class ScannerPath:
     ) -> None:
         """Store the result, and only then let the object go."""
         self._attempts.decide(object_id, fate)
-        series = self._publish(object_id, received_ms, identity, outcomes)
+        place = self._publish(object_id, received_ms, identity, outcomes)
         self._forget(object_id, fate)
-        self._series.close_if_full(series)
+        self._series.close_if_full(*place)
         self._figures.count("scanner_objects")
 
     def _undecodable(self, reason: SuppressReason, received_ms: int) -> Suppressed:
@@ -253,9 +257,11 @@ class ScannerPath:
 
     def _publish(
         self, object_id: bytes, received_ms: int, identity: Identity | None, outcomes: list[Outcome]
-    ) -> bytes:
+    ) -> tuple[bytes, bytes]:
         if identity:
-            study, series = self._handles.study(identity.study_uid), self._handles.series(identity.series_uid)
+            # What names no study or series is one of its own, under the handle that it keeps if done again.
+            study = self._handles.study(identity.study_uid) if identity.study_uid else object_id
+            series = self._handles.series(identity.series_uid) if identity.series_uid else object_id
             custodian = self._post.directory.custodian()
             context = IdentityContext(self._box.site, self._box.device, study, object_id)
             block: bytes | None = seal_identity(identity, custodian, context)
@@ -287,7 +293,7 @@ class ScannerPath:
             log.error("a result of %d frames was cut to %d", len(outcomes), _MOST_OUTCOMES)
             outcomes = outcomes[:_MOST_OUTCOMES]
             self._post.send(STREAM, build, source=object_id, priority=PRIORITY_SCANNER)
-        return series
+        return study, series
 
     def _forget(self, object_id: bytes, quarantine: QuarantineReason | None) -> None:
         if quarantine is None:

@@ -27,7 +27,6 @@ class SeriesDesk:
 
     def __init__(self, settings: Series, store: PartialSeries, spool: Spool, post: Post) -> None:
         self._settings, self._store, self._spool, self._post = settings, store, spool, post
-        self._studies: dict[bytes, bytes] = {}
 
     def add(
         self,
@@ -44,14 +43,10 @@ class SeriesDesk:
         """
         part = Slice.of(findings, held)
         self._store.put(study, series, object_id, part.to_bytes(), now)
-        self._studies[series] = study
 
-    def close_if_full(self, series: bytes) -> None:
+    def close_if_full(self, study: bytes, series: bytes) -> None:
         """Close the series if it has its number of objects; after the last one's own result is stored."""
-        study = self._studies.pop(series, None)
-        if study is None:
-            return
-        if self._settings.close_at and self._store.objects(series) >= self._settings.close_at:
+        if self._settings.close_at and self._store.objects(series, study) >= self._settings.close_at:
             self._close(study, series, "count")
 
     def close_due(self, now: float) -> None:
@@ -60,7 +55,7 @@ class SeriesDesk:
             self._close(study, series, "time")
 
     def _close(self, study: bytes, series: bytes, closed_by: Literal["count", "time"]) -> None:
-        parts = [Slice.from_bytes(part) for part in self._store.parts(series)]
+        parts = [Slice.from_bytes(part) for part in self._store.parts(series, study)]
         total = aggregate(parts)
 
         def build(head: Head) -> SeriesResult:
@@ -69,8 +64,8 @@ class SeriesDesk:
             )
 
         # The generation makes a series that opens again after its result a result of its own.
-        source = self._store.generation(series)
+        source = self._store.generation(series, study)
         self._post.send(STREAM, build, source=source, priority=PRIORITY_SCANNER)
-        self._store.drop(series)
+        self._store.drop(series, study)
         self._spool.forget_source(source)
         log.info("a series of %d objects was closed by %s", len(parts), closed_by)
