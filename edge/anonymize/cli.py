@@ -40,6 +40,19 @@ def _refuse(message: str) -> int:
     return 2
 
 
+def _unwritable(path: Path) -> str | None:
+    """Why a file cannot be written, found out before hours of work; None if it can."""
+    existed = path.exists()
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command; see `add_commands` for the exit codes."""
     from dataclasses import asdict
@@ -57,6 +70,9 @@ def run(args: argparse.Namespace) -> int:
         return _refuse("IN does not exist")
     if source_dir == out or (source_dir.is_dir() and out.is_relative_to(source_dir)):
         return _refuse("OUT lies inside IN: choose another folder, so that no copy is taken for an original")
+    problem = _unwritable(args.report)
+    if problem:
+        return _refuse(f"--report: the file cannot be written: {problem}; nothing was done")
     try:
         if args.new_key:
             new_key(args.key)

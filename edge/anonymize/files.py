@@ -133,8 +133,12 @@ class FileAnonymizer:
             report.kind = "video"
             self._video(path, report)
         else:
+            data = path.read_bytes()
+            if not _may_be_dicom(head, data):
+                report.kind = "unknown"
+                raise FileHeld("not a medical file")
             report.kind = "dicom"
-            self._dicom(path.read_bytes(), report)
+            self._dicom(data, report)
 
     def _dicom(self, data: bytes, report: FileReport) -> None:
         decoded = dicom.decode(data, self._limits)
@@ -154,8 +158,7 @@ class FileAnonymizer:
             if tag != 0x7FE00010:
                 result[tag] = original.get_item(tag)
         headers.clean(result, remap, self._options)
-        without = _encode(result)
-        if headers.words_left(without, words):
+        if headers.words_left(_encode_bare(headers.foreign(result)), words):
             raise FileHeld("identity_left")
         stored.write(result, values)
         report.frames = len(decoded.frames)
@@ -225,11 +228,7 @@ class FileAnonymizer:
             raise FileHeld(decision.reason)
 
     def _video(self, path: Path, report: FileReport) -> None:
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-        name = f"{Remap(self._key, '').name(digest.digest())}.mp4"
+        name = f"{Remap(self._key, '').name(_digest(path))}.mp4"
         part = self._out / f".{name}.part.mp4"
         reader = cv2.VideoCapture(str(path))
         rate = reader.get(cv2.CAP_PROP_FPS) or 25.0
@@ -253,8 +252,7 @@ class FileAnonymizer:
                         held[item.reason] += 1
                         continue
                     if writer is None:
-                        size = (item.pixels.shape[1], item.pixels.shape[0])
-                        writer = cv2.VideoWriter(str(part), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+                        writer = _writer(part, rate, item.pixels)
                     writer.write(np.ascontiguousarray(item.pixels[:, :, ::-1]))
                     report.frames += 1
                     report.faces = max(report.faces, item.receipt.faces)
@@ -284,6 +282,43 @@ class FileAnonymizer:
             os.fsync(file.fileno())
         part.replace(self._out / name)
         report.output, report.sha256 = name, hashlib.sha256(data).hexdigest()
+
+
+def _digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.digest()
+
+
+def _writer(path: Path, rate: float, first: Pixels) -> cv2.VideoWriter:
+    """A video of frames of the size of ``first``; OpenCV says nothing of its own if it cannot write."""
+    rows, columns = first.shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, (columns, rows))
+    if not writer.isOpened():
+        writer.release()
+        path.unlink(missing_ok=True)
+        raise FileHeld("cannot_write_video")
+    return writer
+
+
+def _may_be_dicom(head: bytes, data: bytes) -> bool:
+    """Whether a file has the mark of PS3.10, or parses as a data set that names its SOP class."""
+    if head[128:132] == b"DICM":
+        return True
+    try:
+        header = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=["SOPClassUID"])
+        return bool(UID(str(header.get("SOPClassUID", ""))).is_valid and header.get("SOPClassUID"))
+    except Exception:  # noqa: BLE001  # a foreign file may break the parser in any way: then it is none
+        return False
+
+
+def _encode_bare(dataset: Dataset) -> bytes:
+    """The data set alone, in Explicit VR Little Endian."""
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, implicit_vr=False, little_endian=True, enforce_file_format=False)
+    return buffer.getvalue()
 
 
 def _encode(dataset: Dataset) -> bytes:

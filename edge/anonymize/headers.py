@@ -3,7 +3,7 @@
 What the table of the profile lists is treated as it says; what it does not list is judged by its
 VR: numbers and code strings stay if they are what their VR says, free text goes, bytes go unless
 they are pixels or look-up tables, private and retired elements go, UIDs are replaced, dates are
-shifted. At last every value is searched for the words that named a person in the original.
+shifted or removed. At last every value is searched for the words that named a person in the original.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ _NAMING = (
 )  # fmt: skip
 _CLAIMS = ("BurnedInAnnotation", "RecognizableVisualFeatures")
 """What an object says of itself is neither believed nor passed on."""
+_OWN = (
+    *_PATIENT, "PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)  # fmt: skip
 _SHORTEST_WORD = 4
 
 
@@ -101,6 +105,18 @@ def clean(dataset: Dataset, remap: Remap, options: Options) -> None:
     dataset.LongitudinalTemporalInformationModified = "MODIFIED" if options.modified_dates else "REMOVED"
 
 
+def foreign(dataset: Dataset) -> Dataset:
+    """What `clean` left of the original: ``dataset`` without what `clean` itself wrote into it.
+
+    Its own text may hold the same words as a name, such as Profile or Pixel.
+    """
+    result = Dataset()
+    for tag in dataset.keys():  # noqa: SIM118  # iterating gives elements, and would parse each
+        if keyword_for_tag(tag) not in _OWN:
+            result[tag] = dataset.get_item(tag)
+    return result
+
+
 def words_left(data: bytes, words: Iterable[str]) -> int:
     """How many of ``words`` (upper case) still stand in raw bytes, in UTF-8, Latin-1 or UTF-16."""
     folded = data.upper()
@@ -141,7 +157,9 @@ def _treated(element: DataElement, remap: Remap, options: Options) -> DataElemen
     if action is None and not dictionary_has_tag(tag):
         return None
     keyword = keyword_for_tag(tag)
-    if vr in {"DA", "DT", "TM"} and (action is None or options.modified_dates) and keyword not in _BIRTH:
+    if vr in {"DA", "DT", "TM"} and keyword not in _BIRTH and (action is None or options.modified_dates):
+        if not options.modified_dates:
+            return None
         return _with(element, [_moved(vr, str(v), remap) for v in _values(element.value)])
     if action == "X":
         return None

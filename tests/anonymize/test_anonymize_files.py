@@ -112,6 +112,8 @@ def test_what_is_not_sure_is_held_and_the_exit_code_says_so(tmp_path, anonymize)
     held = {r["held"] for r in report["results"]} - {None}
     assert "unknown_layout" in held
     assert not {h for h in held if h.startswith("failed_")}
+    unknown = [r["held"] for r in report["results"] if r["kind"] == "unknown"]
+    assert unknown == ["not a medical file"] * 2  # the empty file and the notes
 
 
 def test_a_still_loses_its_face_and_its_text(tmp_path, anonymize, face, ocr):
@@ -153,6 +155,37 @@ def test_out_inside_in_is_refused(tmp_path, anonymize):
     (source / "in.dcm").write_bytes(planted(radiograph(None, (64, 64))))
     code, report, _ = anonymize(source)
     assert (code, report) == (2, None)
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_any_work(tmp_path, anonymize, capsys):
+    source = tmp_path / "in.dcm"
+    source.write_bytes(planted(radiograph(None, (64, 64))))
+    code, report, out = anonymize(source, "--report", str(tmp_path / "nodir" / "r.json"))
+    assert (code, report) == (2, None)
+    assert "--report" in capsys.readouterr().err
+    assert not out.exists()
+    assert not (tmp_path / "clinic.key").exists()
+    assert anonymize(source)[0] == 0  # the control
+
+
+def test_a_name_that_our_own_text_holds_does_not_hold_the_file(tmp_path, anonymize):
+    header = pydicom.dcmread(io.BytesIO(planted(radiograph(None, (100, 120)))))
+    header.PatientName, header.InstitutionName = "BASIC^PIXEL", "PROFILE EDGE CLINIC"
+    header.save_as(tmp_path / "in.dcm")
+    code, report, _ = anonymize(tmp_path / "in.dcm")
+    assert (code, report["results"][0]["held"]) == (0, None)
+
+
+def test_a_video_that_cannot_be_written_is_held(tmp_path, anonymize, monkeypatch):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (320, 192))
+    for _ in range(3):
+        writer.write(np.full((192, 320, 3), 150, np.uint8))
+    writer.release()
+    monkeypatch.setattr(cv2.VideoWriter, "fourcc", lambda *_: 0x7F7F7F7F)
+    code, report, out = anonymize(path)
+    assert (code, report["results"][0]["held"]) == (1, "cannot_write_video")
+    assert list(out.iterdir()) == []
 
 
 def test_real_files_come_out_clean_or_not_at_all(edge_data, tmp_path, anonymize):

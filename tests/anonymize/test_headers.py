@@ -110,6 +110,35 @@ def test_without_the_option_no_date_stays():
     assert result.LongitudinalTemporalInformationModified == "REMOVED"
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("DateOfGainCalibration", "20220301"),
+        ("SecondaryReviewTime", "101500"),
+        ("StudyUpdateDateTime", "2022"),
+    ],
+)
+def test_without_the_option_dates_that_the_table_does_not_list_go(keyword, value):
+    for modified in (True, False):
+        ds = Dataset()
+        ds.PatientID, ds.SpecificCharacterSet = "A1", "ISO_IR 100"
+        setattr(ds, keyword, value)
+        assert basic_profile.action(int(ds[keyword].tag)) is None
+        headers.clean(ds, Remap(KEY, "x"), headers.Options(modified_dates=modified))
+        assert (keyword in ds) is modified  # the control: shifted, it stays
+
+
+def test_our_own_words_are_not_taken_for_the_originals():
+    ds = Dataset()
+    ds.PatientName, ds.PatientID, ds.InstitutionName = "BASIC^PIXEL", "PROFILE", "DATA CLEAN EDGE CLINIC"
+    words = headers.naming_words(ds)
+    headers.clean(ds, Remap(KEY, "x"), headers.Options())
+    assert any(word in everything(ds) for word in words)  # the control: our own text holds them
+    assert not any(word in everything(headers.foreign(ds)) for word in words)
+    ds.SeriesDescription = "PROFILE"
+    assert any(word in everything(headers.foreign(ds)) for word in words)
+
+
 def test_unreadable_values_go():
     ds = Dataset()
     ds.PatientID = "A1"
