@@ -141,9 +141,26 @@ def test_a_full_disk_refuses_the_sender_and_loses_nothing(site, tmp_path):
         wait_for("all results", lambda: len(_results(here)) == len(objects), 60)
         time.sleep(2)
         assert len(_results(here)) == len(objects)
+        ballast = here.state / "ballast"
+        _fill(ballast)
+        last = _dicom(tmp_path / "last.dcm")
+        time.sleep(12)  # the daemon's chores come round
+        assert here.store([last]) != 0
+        ballast.unlink()
+        assert here.store([last], retries=20) == 0
+        wait_for("the last result", lambda: len(_results(here)) == len(objects) + 1, 60)
+        assert here.alive("daemon")
+        assert here.alive("capture")
     finally:
         here.stop_all()
         subprocess.run(["umount", str(here.state)], check=True)
+
+
+def _fill(path):
+    """Take the disk's last byte."""
+    with pytest.raises(OSError, match="No space left"), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
 
 
 def _run(here):
