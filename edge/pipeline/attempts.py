@@ -6,6 +6,7 @@ object's doing. It holds only objects that are not concluded.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,14 @@ class Attempts:
         return fate
 
     def not_its_fault(self, object_id: bytes) -> None:
-        """The try failed for a reason that lies elsewhere: it does not count."""
+        """The try failed for a reason that lies elsewhere: it does not count.
+
+        Never raises: on a full disk the count in memory is right, and the file follows later.
+        """
         if self._tries.get(object_id.hex(), 0) > 0:
             self._tries[object_id.hex()] -= 1
-            self._write()
+            with contextlib.suppress(OSError):
+                self._write()
 
     def end(self, object_id: bytes) -> None:
         """The object is gone from the inbox."""

@@ -153,6 +153,11 @@ class ScannerPath:
             except (CaptureLost, NoRecipientError, StoreError, InterruptedError):
                 self._attempts.not_its_fault(object_id)
                 raise
+            except OSError as error:
+                # A full or failing disk is not the object's doing, however often it is tried.
+                self._attempts.not_its_fault(object_id)
+                log.warning("an object waits in the inbox: %s", type(error).__name__)
+                left = True
             except Exception as error:  # noqa: BLE001 - whatever one object does, the next gets its turn
                 log.error("an object was not answered and is tried again: %s", type(error).__name__)
                 left = True

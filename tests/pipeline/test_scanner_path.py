@@ -195,6 +195,20 @@ def test_a_kill_between_result_and_inbox_gives_one_result_and_keeps_the_quaranti
     assert box.inbox.quarantined() == ({} if where == "delete" else {"unreadable": 1})
 
 
+def test_a_full_disk_never_makes_an_object_unreadable(box, monkeypatch):
+    box.put("knee 1")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("edge.pipeline.attempts.Attempts._write", full)
+        for _ in range(3 * MOST):
+            assert not box.turn()
+    box.turn()
+    assert box.reasons() == ["not_intended_use"]
+
+
 def test_without_capture_process_or_recipient_objects_wait(box):
     box.put("lost 1")
     with pytest.raises(CaptureLost):
