@@ -62,6 +62,8 @@ class Client:
         self.client.on_message = self._message
         self.client.on_publish = self._published
         self.client.on_connect = lambda *_: self.up.set()
+        self.subscribed = threading.Event()
+        self.client.on_subscribe = lambda *_: self.subscribed.set()
         self.client.connect("localhost", port)
         self.client.loop_start()
         assert self.up.wait(10)
@@ -152,6 +154,7 @@ def test_each_client_reads_what_is_meant_for_it_and_nothing_else(people: dict[st
     markers |= {"box-2": f"{T}/box-2/desired", "receiver": f"{T}/box-2/state", "operator": f"{T}/box-2/state"}
     for client in people.values():
         client.client.subscribe("#", qos=1)
+        assert client.subscribed.wait(10)  # or the first message could come before the subscription
     for kind in READERS:
         writer = "box-1" if kind in OWN else "receiver" if kind.startswith("ack") else "operator"
         assert people[writer].may_write(f"{T}/box-1/{kind}")
