@@ -62,7 +62,7 @@ class Box:
         self.clock = StoredTime(state / "clock")
         self.signer, root = _keys(settings)
         self.directory = ManifestDirectory(
-            settings.clinic.manifest, root, settings.box.site, state / "manifest.version", self.trusted_ms
+            settings.clinic.manifest, root, settings.box.site, state / "manifest.version", self.known_ms
         )
         self._take_time_from_manifest()
         self.bundle, self.model = _model(settings)
@@ -94,9 +94,12 @@ class Box:
         self._partial = PartialSeries(state / "series.db", _local_key(settings, "series.key"))
         self.series = SeriesDesk(settings.series, self._partial, self.spool, self.post)
 
-    def trusted_ms(self) -> int | None:
-        """Unix milliseconds, or None while the clock is not trusted."""
-        return unix_ms() if self.clock.trust() == "trusted" else None
+    def known_ms(self) -> int | None:
+        """Unix milliseconds; on an untrusted clock the last time stored, which is past; else None."""
+        if self.clock.trust() == "trusted":
+            return unix_ms()
+        stored = self.clock.read()
+        return None if stored is None else int(stored * 1000)
 
     def _take_time_from_manifest(self) -> None:
         """The root's signature vouches that the manifest's date is past: no real time is before it."""

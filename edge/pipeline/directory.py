@@ -28,14 +28,14 @@ class ManifestDirectory:
         root: the clinic root's public key, pinned at enrolment.
         site: this box's site.
         version_file: where the highest accepted version is kept.
-        trusted_ms: Unix milliseconds, or None while the clock is not trusted.
+        known_ms: Unix milliseconds, or a time that is surely past; None if nothing is known of the time.
     """
 
     def __init__(
-        self, path: Path, root: VerifyKey, site: str, version_file: Path, trusted_ms: Callable[[], int | None]
+        self, path: Path, root: VerifyKey, site: str, version_file: Path, known_ms: Callable[[], int | None]
     ) -> None:
         self._path, self._root, self._site = path, root, site
-        self._version_file, self._trusted_ms = version_file, trusted_ms
+        self._version_file, self._known_ms = version_file, known_ms
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] | None = None
         self._manifest: Manifest | None = None
@@ -54,7 +54,7 @@ class ManifestDirectory:
             except OSError:
                 self._manifest, self._stamp, self.reason = None, None, "missing"
             manifest = self._manifest
-            now = self._trusted_ms()
+            now = self._known_ms()
             if manifest is not None and now is not None and now >= manifest.expires_ms:
                 self.reason = "expired"
                 return None
@@ -64,7 +64,7 @@ class ManifestDirectory:
         known = self._known_version()
         try:
             manifest = Manifest.verify(
-                self._path.read_bytes(), self._root, known, self._trusted_ms(), self._site
+                self._path.read_bytes(), self._root, known, self._known_ms(), self._site
             )
         except ManifestError as error:
             self.reason = error.reason
