@@ -12,12 +12,12 @@ from typing import Any
 
 from edge.imaging.bundle import Bundle, BundleError
 
-PRIOR = Path(__file__).with_name("prior.npz")
+PRIOR = Path(__file__).parent / "prior" / "prior.npz"
 """The prior that comes with the trainer; ``trainer pretrain`` makes it again."""
 
 
 def _pretrain(args: argparse.Namespace) -> int:
-    from trainer.pretrain import pretrain
+    from trainer.prior.pretrain import pretrain
 
     print(json.dumps(pretrain(args.out, args.images, args.seed), indent=2))
     return 0
@@ -26,13 +26,14 @@ def _pretrain(args: argparse.Namespace) -> int:
 def _fit(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from trainer import data, fit, sources, uses
+    from trainer.data import dataset, sources, uses
+    from trainer.training import fit
 
     depth = args.depth
     known = uses.read_uses(args.uses)
-    records = [r for r in data.read(args.data, args.only, args.modality) if r.split == args.split]
+    records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split == args.split]
     if not records:
-        raise data.DataError(f"no image is in split {args.split!r}")
+        raise dataset.DataError(f"no image is in split {args.split!r}")
     recipe = fit.RECIPES[depth]
     given = {"steps": args.steps, "sampling_rate": args.sampling_rate, "clip": args.clip, "views": args.views}
     recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
@@ -55,20 +56,21 @@ def _fit(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from trainer.export import export
+    from trainer.release.export import export
 
     print(json.dumps(export(args.run_dir, args.keys, args.out, args.figures), indent=2))
     return 0
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from trainer import data, evaluate
+    from trainer.data import dataset
+    from trainer.evaluation import evaluate
 
     # The bundle's own root is good enough for judging figures; a box trusts only the root installed on it.
     root = args.root or args.bundle / "metadata" / "root.json"
     bundle = Bundle.load(args.bundle, root, datetime.now(timezone.utc))
     result: dict[str, Any] = evaluate.evaluate(
-        bundle, data.read(args.data, args.only, args.modality), args.split
+        bundle, dataset.read(args.data, args.only, args.modality), args.split
     )
     if args.json:
         args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
@@ -139,8 +141,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; errors that a user can mend are one line on stderr and exit code 2."""
-    from trainer.data import DataError
-    from trainer.uses import UseError
+    from trainer.data.dataset import DataError
+    from trainer.data.uses import UseError
 
     args = build_parser().parse_args(argv)
     try:

@@ -23,8 +23,8 @@ TOP_LEVEL = {
 REQUIRED = TOP_LEVEL - {"docs"}
 LARGE_BYTES = 1_000_000
 # The shipped model (two ONNX files of together at most 8 MB, golden inputs and outputs), and the weights that
-# private training starts from, learnt from drawn phantoms alone (trainer/pretrain.py).
-LARGE_ALLOWED = re.compile(r"firmware_config/model/.+\.(onnx|npz)|trainer/prior\.npz")
+# private training starts from, learnt from drawn phantoms alone (trainer/prior/pretrain.py).
+LARGE_ALLOWED = re.compile(r"firmware_config/model/.+\.(onnx|npz)|trainer/prior/prior\.npz")
 PICTURES = {
     ".dcm",
     ".png",

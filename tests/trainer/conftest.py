@@ -18,7 +18,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty procedural images in an index: 40 to train on, 16 to test on, 4 of a class only in test."""
     import cv2
 
-    from trainer import procedural
+    from trainer.prior import procedural
 
     folder = tmp_path_factory.mktemp("data")
     (folder / "phantoms").mkdir()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from trainer.accounting import Mechanism, calibrate, epsilon, epsilon_prv, gaussian_mu
+from trainer.privacy.accounting import Mechanism, calibrate, epsilon, epsilon_prv, gaussian_mu
 
 DELTA = 1e-5
 

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 from edge.imaging.bundle import Bundle
-from trainer import accounting, cli, data, evaluate, fit, run_record, sources, uses
+from trainer import cli
+from trainer.data import dataset, sources, uses
+from trainer.evaluation import evaluate
+from trainer.privacy import accounting
+from trainer.training import fit, run_record
 
 
 def command(*words: object) -> int:
@@ -152,11 +156,11 @@ def test_folder_per_class(index: Path, tmp_path: Path, capsys: pytest.CaptureFix
         folder = tmp_path / ("yes", "no")[number % 2]
         folder.mkdir(exist_ok=True)
         (folder / f"{number}.png").write_bytes((index.parent / f"phantoms/{number}.png").read_bytes())
-    records = data.read(tmp_path, modality="MRI")
+    records = dataset.read(tmp_path, modality="MRI")
     assert {record.label for record in records} == {"yes", "no"}
     assert len(records) == 6
-    with pytest.raises(data.DataError, match="--modality"):
-        data.read(tmp_path)
+    with pytest.raises(dataset.DataError, match="--modality"):
+        dataset.read(tmp_path)
 
 
 def test_unreadable_images_are_listed_and_stop_the_run(index: Path, tmp_path: Path) -> None:
@@ -168,14 +172,14 @@ def test_unreadable_images_are_listed_and_stop_the_run(index: Path, tmp_path: Pa
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    with pytest.raises(data.DataError, match=r"bad\.png"):
-        data.load_all(data.read(tmp_path / "i.csv"))
+    with pytest.raises(dataset.DataError, match=r"bad\.png"):
+        dataset.load_all(dataset.read(tmp_path / "i.csv"))
 
 
 def test_an_index_without_columns_says_which(tmp_path: Path) -> None:
     (tmp_path / "i.csv").write_text("file,label\na.png,x\n")
-    with pytest.raises(data.DataError, match="modality"):
-        data.read(tmp_path / "i.csv")
+    with pytest.raises(dataset.DataError, match="modality"):
+        dataset.read(tmp_path / "i.csv")
 
 
 def test_an_unknown_modality_needs_its_use(tmp_path: Path) -> None:
@@ -200,7 +204,7 @@ def test_figures_are_right_on_known_answers() -> None:
     truth = ["a", "a", "a", "b", "c", "d"]
     guess = [0, 0, 1, 1, 2, 2]
     records = [
-        data.Record(Path("f"), label, "MRI" if label in "ab" else "XR", "test", f"g{i}", "s", "")
+        dataset.Record(Path("f"), label, "MRI" if label in "ab" else "XR", "test", f"g{i}", "s", "")
         for i, label in enumerate(truth)
     ]
     probability = np.full((6, 4), 0.0)
@@ -215,16 +219,16 @@ def test_figures_are_right_on_known_answers() -> None:
 
 
 def test_the_card_tells_class_counts_of_published_sets_alone(index: Path) -> None:
-    private = sources.describe(data.read(index))
+    private = sources.describe(dataset.read(index))
     assert private["images"] == 60
     assert "images_per_class" not in private
-    published = [dataclasses.replace(record, folder="brain_mri") for record in data.read(index)]
+    published = [dataclasses.replace(record, folder="brain_mri") for record in dataset.read(index)]
     assert sum(sources.describe(published)["images_per_class"].values()) == 60
     assert all({"licence", "limits"} <= set(each) for each in sources.KNOWN.values())
 
 
 def test_the_real_index_is_read_by_set(edge_data: Path) -> None:
-    records = data.read(edge_data / "index.csv", ["brain_mri", "chest_xray"])
+    records = dataset.read(edge_data / "index.csv", ["brain_mri", "chest_xray"])
     assert {record.folder for record in records} == {"brain_mri", "chest_xray"}
     groups = {split: {r.group for r in records if r.split == split} for split in ("train", "val", "test")}
     assert not groups["train"] & groups["test"]

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from edge.imaging import preprocess
-from trainer import onnx_graph
-from trainer.augment import augment, network_input
-from trainer.network import EdgeNet, Scattering
+from trainer.network import onnx_graph
+from trainer.network.augment import augment, network_input
+from trainer.network.edge_net import EdgeNet, Scattering
 
 
 @pytest.fixture(scope="module")

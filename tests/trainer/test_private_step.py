@@ -8,8 +8,8 @@ import torch
 from scipy import stats
 from torch import nn
 
-from trainer import noise
-from trainer.private_step import PrivateStepper
+from trainer.privacy import noise
+from trainer.privacy.private_step import PrivateStepper
 
 WIDTH = 4000
 

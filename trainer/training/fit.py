@@ -22,13 +22,15 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from edge.imaging.bundle import ClassInfo, IntendedUse
-from trainer import accounting, data, noise, run_record, uses
-from trainer.augment import augment, network_input
-from trainer.network import EdgeNet
-from trainer.pretrain import load_prior
-from trainer.private_step import PrivateStepper
+from trainer.data import dataset, uses
+from trainer.network.augment import augment, network_input
+from trainer.network.edge_net import EdgeNet
+from trainer.prior.pretrain import load_prior
+from trainer.privacy import accounting, noise
+from trainer.privacy.private_step import PrivateStepper
+from trainer.privacy.statement import privacy_statement
 from trainer.progress import progress
-from trainer.statement import privacy_statement
+from trainer.training import run_record
 
 Depth = Literal["head", "all"]
 MIN_PROBABILITY = 0.5
@@ -65,7 +67,7 @@ RECIPES: dict[Depth, Recipe] = {
 class Task:
     """The images of one run, and the classes they are told apart in."""
 
-    records: Sequence[data.Record]
+    records: Sequence[dataset.Record]
     images: NDArray[np.uint8]
     classes: tuple[ClassInfo, ...]
     intended_use: tuple[IntendedUse, ...]
@@ -93,16 +95,16 @@ class Task:
         return every.view(-1, views).mean(1)
 
 
-def prepare(records: Sequence[data.Record], known: dict[str, IntendedUse]) -> Task:
+def prepare(records: Sequence[dataset.Record], known: dict[str, IntendedUse]) -> Task:
     """Load the images of a list of records and name their classes, group by group."""
     pairs = sorted({(uses.use_of(record.modality, known).group, record.label) for record in records})
     names = [name for _, name in pairs]
     if len(set(names)) != len(names):
-        raise data.DataError("a class name stands in two groups; name the classes apart")
+        raise dataset.DataError("a class name stands in two groups; name the classes apart")
     groups = sorted({group for group, _ in pairs})
     chosen = tuple(next(use for use in known.values() if use.group == group) for group in groups)
     classes = tuple(ClassInfo(name=name, group=group) for group, name in pairs)
-    return Task(records, data.load_all(records), classes, chosen)
+    return Task(records, dataset.load_all(records), classes, chosen)
 
 
 class Average:

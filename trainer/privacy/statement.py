@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.imaging.bundle import Privacy
-from trainer import accounting, noise
+from trainer.privacy import accounting, noise
 
 
 def privacy_statement(mechanism: accounting.Mechanism, clip: float, delta: float, records: int) -> Privacy:

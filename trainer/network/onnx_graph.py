@@ -17,8 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from trainer import network
-from trainer.network import EdgeNet
+from trainer.network.edge_net import EdgeNet
 
 OPSET = 17
 IR_VERSION = 8
@@ -79,12 +78,12 @@ class _Graph:
     def group_norm(self, x: str, state: dict[str, NDArray[Any]], name: str, side: int) -> str:
         """GroupNorm of a map of known side."""
         scale, bias = state[f"{name}.weight"], state[f"{name}.bias"]
-        flat = self.op("Reshape", x, self.shape(0, network.GROUPS, -1))
+        flat = self.op("Reshape", x, self.shape(0, edge_net.GROUPS, -1))
         unit = self.op(
             "InstanceNormalization",
             flat,
-            self.weight(np.ones(network.GROUPS)),
-            self.weight(np.zeros(network.GROUPS)),
+            self.weight(np.ones(edge_net.GROUPS)),
+            self.weight(np.zeros(edge_net.GROUPS)),
             epsilon=1e-5,
         )
         back = self.op("Reshape", unit, self.shape(0, len(scale), side, side))
@@ -94,7 +93,7 @@ class _Graph:
 
 def _modulus(graph: _Graph, x: str, filters: NDArray[Any], groups: int) -> str:
     """Modulus of a complex filter bank whose kernels are per group: cosine parts, then sine parts."""
-    half = network.GABOR_SIDE // 2
+    half = edge_net.GABOR_SIDE // 2
     each = filters.reshape(groups, 2, -1, *filters.shape[1:])
     squares = []
     for part in range(2):
@@ -106,20 +105,20 @@ def _modulus(graph: _Graph, x: str, filters: NDArray[Any], groups: int) -> str:
 
 
 def _log(graph: _Graph, modulus: str) -> str:
-    scaled = graph.op("Mul", modulus, graph.weight(network.LOG_GAIN))
+    scaled = graph.op("Mul", modulus, graph.weight(edge_net.LOG_GAIN))
     return graph.op("Log", graph.op("Add", scaled, graph.weight(1.0)))
 
 
 def _scattering(graph: _Graph, x: str, state: dict[str, NDArray[Any]]) -> list[str]:
     side = 112
-    maps = [graph.pool(x, side // network.MAP_SIDE)]
-    for scale in range(network.SCALES):
+    maps = [graph.pool(x, side // edge_net.MAP_SIDE)]
+    for scale in range(edge_net.SCALES):
         modulus = _modulus(graph, x, state["scattering.first"], 1)
-        maps.append(graph.pool(_log(graph, modulus), side // network.MAP_SIDE))
-        if scale + 1 < network.SCALES:
+        maps.append(graph.pool(_log(graph, modulus), side // edge_net.MAP_SIDE))
+        if scale + 1 < edge_net.SCALES:
             x, coarse, side = graph.pool(x, 2), graph.pool(modulus, 2), side // 2
-            second = _modulus(graph, coarse, state["scattering.second"], network.ORIENTATIONS)
-            maps.append(graph.pool(_log(graph, second), side // network.MAP_SIDE))
+            second = _modulus(graph, coarse, state["scattering.second"], edge_net.ORIENTATIONS)
+            maps.append(graph.pool(_log(graph, second), side // edge_net.MAP_SIDE))
     return maps
 
 
@@ -156,7 +155,7 @@ def build(net: EdgeNet, precision: Precision, *, every_output: bool = False) -> 
     centred = graph.op("Sub", pooled, graph.weight(state["centre"]))
     raw = graph.op("Gemm", centred, graph.weight(state["project"]), transB=1)
     squares = graph.op("ReduceSum", graph.op("Mul", raw, raw), graph.shape(1), keepdims=1)
-    length = graph.op("Sqrt", graph.op("Add", squares, graph.weight(network.LENGTH_FLOOR)))
+    length = graph.op("Sqrt", graph.op("Add", squares, graph.weight(edge_net.LENGTH_FLOOR)))
     features = graph.op("Div", raw, length, name=None if half else "features")
     logits = graph.op(
         "Gemm",
@@ -177,8 +176,8 @@ def build(net: EdgeNet, precision: Precision, *, every_output: bool = False) -> 
     classes = net.head.out_features
     shapes = {
         "logits": [1, classes],
-        "features": [1, network.FEATURES],
-        "cam": [1, classes, network.MAP_SIDE, network.MAP_SIDE],
+        "features": [1, edge_net.FEATURES],
+        "cam": [1, classes, edge_net.MAP_SIDE, edge_net.MAP_SIDE],
     }
     made = helper.make_graph(
         graph.nodes,

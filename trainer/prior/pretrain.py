@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from trainer import procedural
-from trainer.network import FEATURES, EdgeNet, Trunk
+from trainer.network.edge_net import FEATURES, EdgeNet, Trunk
+from trainer.prior import procedural
+from trainer.prior.shapes import Labels
 from trainer.progress import progress
-from trainer.shapes import Labels
 
 DEFAULT_IMAGES = 56_000
 BATCH = 48

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edge.messages import NOTICE
-from trainer.run_record import RunRecord
+from trainer.training.run_record import RunRecord
 
 MEAN = "mean_within_modality_balanced_accuracy"
 

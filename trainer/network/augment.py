@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
-from trainer.pretrain import standardise
+from trainer.prior.pretrain import standardise
 
 ROTATION = 10.0
 """Degrees, either way."""

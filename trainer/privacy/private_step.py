@@ -18,7 +18,7 @@ from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from trainer import noise
+from trainer.privacy import noise
 
 
 class PrivateOptimizer(DPOptimizer):  # type: ignore[misc]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainer.shapes import SIDE, Gray, Labels, Rng, X, Y, ellipse, field, over, wobbly
+from trainer.prior.shapes import SIDE, Gray, Labels, Rng, X, Y, ellipse, field, over, wobbly
 
 
 def _anatomy(rng: Rng, view: int) -> tuple[Gray, Gray, tuple[float, float, float, float], float]:

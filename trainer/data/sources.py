@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from trainer.data import Record
+from trainer.data.dataset import Record
 
 KNOWN: dict[str, dict[str, str]] = {
     "brain_mri": {

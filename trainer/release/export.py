@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from edge.imaging import bundle as layout
 from edge.imaging import preprocess
-from trainer import onnx_graph, procedural, run_record
-from trainer.model_card import model_card
-from trainer.release import sign_bundle
+from trainer.network import onnx_graph
+from trainer.prior import procedural
+from trainer.release.model_card import model_card
+from trainer.release.signing import sign_bundle
+from trainer.training import run_record
 
 GOLDEN_SEED = 7
 GOLDEN_IMAGES = 8

@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from edge.imaging.bundle import ClassInfo, IntendedUse, Privacy
-from trainer.network import EdgeNet
+from trainer.network.edge_net import EdgeNet
 
 
 class RunError(ValueError):

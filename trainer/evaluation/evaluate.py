@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edge.imaging import preprocess
 from edge.imaging.bundle import Bundle
-from trainer import data, onnx_graph
+from trainer.data import dataset
+from trainer.network import onnx_graph
 from trainer.progress import progress
 
 RESAMPLES = 2000
@@ -62,7 +63,9 @@ def _recall(labels: NDArray[np.intp], hit: NDArray[np.bool_]) -> dict[int, float
     return {int(each): float(hit[labels == each].mean()) for each in np.unique(labels)}
 
 
-def judge(probability: NDArray[np.float64], records: Sequence[data.Record], bundle: Bundle) -> dict[str, Any]:
+def judge(
+    probability: NDArray[np.float64], records: Sequence[dataset.Record], bundle: Bundle
+) -> dict[str, Any]:
     """All figures of one split from the probabilities. Group bootstrap, 2,000 resamples, fixed seed."""
     names = [each.name for each in bundle.classes]
     labels = np.array([names.index(record.label) for record in records])
@@ -130,7 +133,7 @@ def _calibration_error(top: NDArray[np.float64], hit: NDArray[np.bool_]) -> floa
     )
 
 
-def evaluate(bundle: Bundle, records: Sequence[data.Record], split: str) -> dict[str, Any]:
+def evaluate(bundle: Bundle, records: Sequence[dataset.Record], split: str) -> dict[str, Any]:
     """Read one split of an index and judge the bundle on it.
 
     Raises:
@@ -139,12 +142,12 @@ def evaluate(bundle: Bundle, records: Sequence[data.Record], split: str) -> dict
     there = [record for record in records if record.split == split]
     if not there:
         known = ", ".join(sorted({record.split for record in records}))
-        raise data.DataError(f"no image is in split {split!r}; the data has {known}")
+        raise dataset.DataError(f"no image is in split {split!r}; the data has {known}")
     group = {each.name: each.group for each in bundle.classes}
     kept = [record for record in there if record.label in group]
     if not kept:
-        raise data.DataError("no image of the split is of a class that the bundle knows")
-    images = data.load_all(kept)
+        raise dataset.DataError("no image of the split is of a class that the bundle knows")
+    images = dataset.load_all(kept)
     result = judge(probabilities(bundle, images, [group[r.label] for r in kept]), kept, bundle)
     return {
         "split": split,

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.phantoms import chest, head
-from trainer.shapes import SIDE, Gray, Labels, Rng, X, Y, field, wobbly
+from trainer.prior.phantoms import chest, head
+from trainer.prior.shapes import SIDE, Gray, Labels, Rng, X, Y, field, wobbly
 
 Image = NDArray[np.uint8]
 

@@ -1,0 +1,1 @@
+"""The same split, other recipes: the table that stands in the README."""

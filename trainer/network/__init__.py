@@ -1,0 +1,1 @@
+"""The network that ships: layers, augmentation on tensors, and its two ONNX files."""

@@ -1,0 +1,1 @@
+"""What the network knows before it sees a patient: phantoms, random processes, pretraining on them."""

@@ -1,0 +1,1 @@
+"""The guarantee: noise, clipping and steps, accountants, the ledger, the statement."""

@@ -1,0 +1,1 @@
+"""From a run to a signed bundle: export, model card, TUF signatures."""

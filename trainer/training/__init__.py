@@ -1,0 +1,1 @@
+"""From a data set and a budget to a trained network: recipes and the two engines."""
