@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
+from trainer.network import edge_net
 from trainer.network.edge_net import EdgeNet
 
 OPSET = 17
