@@ -28,19 +28,19 @@ def _fit(args: argparse.Namespace) -> int:
 
     from trainer.data import dataset, sources, uses
     from trainer.training import fit
+    from trainer.training.task import prepare
 
-    depth = args.depth
     known = uses.read_uses(args.uses)
     records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split == args.split]
     if not records:
         raise dataset.DataError(f"no image is in split {args.split!r}")
-    recipe = fit.RECIPES[depth]
+    engine = fit.ENGINES[args.depth]()
     given = {"steps": args.steps, "sampling_rate": args.sampling_rate, "clip": args.clip, "views": args.views}
-    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    engine = replace(engine, **{name: value for name, value in given.items() if value is not None})
     prior = None if args.prior == "none" else Path(args.prior) if args.prior else PRIOR
     record = fit.fit(
-        fit.prepare(records, known),
-        recipe,
+        prepare(records, known),
+        engine,
         epsilon=args.epsilon,
         delta=args.delta,
         prior=prior,

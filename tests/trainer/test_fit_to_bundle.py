@@ -14,8 +14,8 @@ from edge.imaging.bundle import Bundle
 from trainer import cli
 from trainer.data import dataset, sources, uses
 from trainer.evaluation import evaluate
-from trainer.privacy import accounting
-from trainer.training import fit, run_record
+from trainer.privacy.spend import Release
+from trainer.training import dp_sgd, fixed_features, run_record
 
 
 def command(*words: object) -> int:
@@ -103,12 +103,14 @@ def test_two_runs_differ_though_torch_is_seeded() -> None:
     for _ in range(2):
         torch.manual_seed(0)
         head = torch.nn.Linear(8, 2, bias=False)
-        fit._run(
+        dp_sgd.run_steps(
             head,
             lambda model, rows: model(torch.ones(len(rows), 8)).sum(1),
             20,
-            fit.RECIPES["head"],
-            accounting.Mechanism(noise=1.0, sampling_rate=0.5, steps=2),
+            Release("steps", 1.0, 0.5, 2),
+            rate=8.0,
+            clip=0.5,
+            averaging=0.97,
         )
         weights.append(head.weight.detach().clone())
     assert not torch.allclose(*weights)
@@ -144,10 +146,10 @@ def test_means_have_the_stated_noise_and_bounded_influence() -> None:
 
     features = torch.zeros(200, 2, 256)
     groups = np.arange(200) % 2
-    means = fit.private_means(features, groups, 2, 8.0)
+    means = fixed_features.private_means(features, groups, 2, 8.0)
     assert float(means.std()) * 100 == pytest.approx(8.0, rel=0.15)
     features[7] = 1e9
-    quiet = fit.private_means(features, groups, 2, 0.0)
+    quiet = fixed_features.private_means(features, groups, 2, 0.0)
     assert float(quiet.norm()) * 100 == pytest.approx(1.0, rel=1e-3)
 
 

@@ -1,105 +1,193 @@
-"""What a training run costs: privacy loss distributions by dp-accounting, cross-checked with PRV.
+"""What a run costs: privacy loss distributions by dp-accounting, cross-checked by PRV and, where exact, GDP.
 
-The stated epsilon is PLD's. Adjacency is add or remove one record, throughout. A run is at most one
-release of the feature means (a Gaussian mechanism on all records) followed by steps of DP-SGD on
-Poisson samples; both compose in one accountant.
+The stated epsilon is PLD's. Adjacency is add or remove one unit, throughout. Whatever a run releases
+(`spend.Release`), all of it composes in one accountant.
+
+Sources: PLD, Koskela et al. 2020 and Doroshenko et al. 2022 as implemented by dp-accounting; PRV,
+Gopi, Lee and Wutschitz 2021 as implemented by Opacus; Gaussian DP, Dong, Roth and Su 2019.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from dp_accounting import dp_event
 from dp_accounting.pld import PLDAccountant
 from dp_accounting.privacy_accountant import NeighboringRelation
 
-MEAN_SHARE = 0.2
-"""Part of the Gaussian-DP parameter mu that the feature means get; costs 2 % of what is left."""
+from trainer.privacy.spend import Release, Spend, SpendError
 
 SLACK = 5e-4
 """Part of the target epsilon that calibration may leave unspent."""
 
 
-@dataclass(frozen=True)
-class Mechanism:
-    """Everything that touches private data, as the accountant needs it."""
-
-    noise: float
-    """Noise multiplier of each step: standard deviation over clipping norm."""
-    sampling_rate: float
-    steps: int
-    mean_noise: float | None = None
-    """Noise multiplier of the release of means; None if there is none."""
-
-
-def epsilon(mechanism: Mechanism, delta: float) -> float:
-    """Epsilon at ``delta`` by privacy loss distributions; an upper bound."""
+def epsilon(spend: Spend, delta: float) -> float:
+    """Epsilon at ``delta`` by privacy loss distributions; an upper bound. Infinite without noise."""
+    _check_delta(delta)
+    if any(release.noise == 0 for release in spend):
+        return math.inf
+    sampled = sum(release.steps for release in spend if release.sampling_rate < 1)
     # Rounding is upwards and adds at most steps x interval: a coarse grid for few steps is still a bound.
-    interval = max(1e-4, min(1e-3, 2e-2 / mechanism.steps))
+    interval = max(1e-4, min(1e-3, 2e-2 / max(sampled, 1)))
     accountant = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE, interval)
-    if mechanism.mean_noise is not None:
-        accountant.compose(dp_event.GaussianDpEvent(mechanism.mean_noise))
-    step = dp_event.PoissonSampledDpEvent(mechanism.sampling_rate, dp_event.GaussianDpEvent(mechanism.noise))
-    accountant.compose(step, mechanism.steps)
+    unsampled = mu(tuple(release for release in spend if release.sampling_rate == 1))
+    if unsampled > 0:
+        # Gaussian mechanisms on all units compose exactly into one, whose noise is 1 / mu.
+        accountant.compose(dp_event.GaussianDpEvent(1 / unsampled))
+    for release in spend:
+        if release.sampling_rate < 1:
+            gaussian = dp_event.GaussianDpEvent(release.noise)
+            accountant.compose(dp_event.PoissonSampledDpEvent(release.sampling_rate, gaussian), release.steps)
     return float(accountant.get_epsilon(delta))
 
 
-def epsilon_prv(mechanism: Mechanism, delta: float) -> float:
+def epsilon_prv(spend: Spend, delta: float) -> float:
     """The same by Opacus' PRV accountant: an independent implementation of an independent method."""
     import numpy as np
     from opacus.accountants import PRVAccountant
 
+    _check_delta(delta)
+    if any(release.noise == 0 for release in spend):
+        return math.inf
     accountant = PRVAccountant()
-    if mechanism.mean_noise is not None:
-        accountant.history.append((mechanism.mean_noise, 1.0, 1))
-    accountant.history.append((mechanism.noise, mechanism.sampling_rate, mechanism.steps))
+    for release in spend:
+        accountant.history.append((release.noise, release.sampling_rate, release.steps))
     with warnings.catch_warnings(), np.errstate(divide="ignore"):
         # It starts from a Renyi bound whose quality it says is poor; only the range of a grid depends on it.
         warnings.filterwarnings("ignore", message="Optimal order is the largest alpha")
         return float(accountant.get_epsilon(delta))
 
 
-def gaussian_mu(target: float, delta: float) -> float:
-    """The mu of Gaussian DP that equals (target, delta): Dong, Roth and Su 2019, corollary 2.13."""
+def mu(spend: Spend) -> float:
+    """The parameter of Gaussian DP that a spend without sampling has exactly: root of the summed squares.
+
+    Raises:
+        SpendError: some release is sampled, for which no such number is exact.
+    """
+    if any(release.sampling_rate < 1 for release in spend):
+        raise SpendError("Gaussian DP is exact only where every release takes all units")
+    if any(release.noise == 0 for release in spend):
+        return math.inf
+    return math.sqrt(sum(release.steps / release.noise**2 for release in spend))
+
+
+def gaussian_delta(mu: float, target: float) -> float:
+    """Delta of mu-Gaussian DP at epsilon ``target``: Dong, Roth and Su 2019, corollary 2.13."""
 
     def normal(x: float) -> float:
         return 0.5 * math.erfc(-x / math.sqrt(2))
 
+    return normal(-target / mu + mu / 2) - math.exp(target) * normal(-target / mu - mu / 2)
+
+
+def epsilon_gaussian(spend: Spend, delta: float) -> float:
+    """Epsilon of a spend without sampling by the exact formula, no grid.
+
+    Raises:
+        SpendError: some release is sampled.
+    """
+    _check_delta(delta)
+    return epsilon_of_mu(mu(spend), delta)
+
+
+def epsilon_of_mu(mu: float, delta: float) -> float:
+    """Epsilon at ``delta`` of mu-Gaussian DP; 0 if mu is so small that even epsilon 0 has that delta."""
+    if mu == math.inf:
+        return math.inf
+    if mu == 0 or gaussian_delta(mu, 0.0) <= delta:
+        return 0.0
+    low, high = 0.0, 1.0
+    while gaussian_delta(mu, high) > delta:
+        high *= 2
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if gaussian_delta(mu, middle) > delta else (low, middle)
+    return high
+
+
+def gaussian_mu(target: float, delta: float) -> float:
+    """The mu of Gaussian DP that equals (target, delta)."""
+    _check(target, delta)
     low, high = 1e-6, 50.0
     for _ in range(100):
-        mu = (low + high) / 2
-        spent = normal(-target / mu + mu / 2) - math.exp(target) * normal(-target / mu - mu / 2)
-        low, high = (mu, high) if spent < delta else (low, mu)
+        middle = (low + high) / 2
+        low, high = (middle, high) if gaussian_delta(middle, target) < delta else (low, middle)
     return low
 
 
-def calibrate(target: float, delta: float, sampling_rate: float, steps: int, *, means: bool) -> Mechanism:
-    """The mechanism with the least noise whose epsilon at ``delta`` is at most ``target``.
+def calibrate(make: Callable[[float], Spend], target: float, delta: float) -> Spend:
+    """The spend with the least noise whose epsilon at ``delta`` is at most ``target``.
+
+    Args:
+        make: a spend from a noise multiplier; more noise must not cost more. Parts may be fixed.
+        target: epsilon, above 0.
+        delta: between 0 and 1.
 
     Raises:
-        ValueError: a parameter makes no sense, or no noise in reach is enough.
+        SpendError: a number makes no sense, or no noise in reach is enough.
     """
-    if not (target > 0 and 0 < delta < 1 and 0 < sampling_rate <= 1 and steps >= 1):
-        raise ValueError("expected epsilon > 0, 0 < delta < 1, 0 < sampling rate <= 1 and at least one step")
-    mu = gaussian_mu(target, delta)
-    mean_noise = 1 / (MEAN_SHARE * mu) if means else None
-    # Central limit: the run is near Gaussian DP, which gives a start from which few corrections are left.
-    noise = max(0.4, 1.02 * sampling_rate * math.sqrt(steps) / mu)
+    _check(target, delta)
+    goal = gaussian_mu(target, delta)
+    # Central limit: a sampled run is near Gaussian DP, which gives a start from which few steps are left.
+    noise = _solve(lambda value: _near_mu(make(value)), goal)
     low, high, slope = 0.0, math.inf, -1.0
     before: tuple[float, float] | None = None
     for _ in range(60):
-        made = Mechanism(noise=noise, sampling_rate=sampling_rate, steps=steps, mean_noise=mean_noise)
+        made = make(noise)
         spent = epsilon(made, delta)
         if (1 - SLACK) * target <= spent <= target:
             return made
         low, high = (noise, high) if spent > target else (low, noise)
-        if before is not None and before[1] != spent:
+        if before is not None and before[1] != spent and before[0] != noise:
             slope = math.log(spent / before[1]) / math.log(noise / before[0])
         before = noise, spent
         # Secant on logarithms; a proposal outside of what is known is replaced by the middle.
         noise *= ((1 - SLACK / 2) * target / spent) ** (1 / min(slope, -0.3))
         if not low < noise < high:
             noise = math.sqrt(max(low, 1e-3) * high) if math.isfinite(high) else 2 * low
-    raise ValueError("no noise in reach meets this epsilon; take a larger one")
+    raise SpendError("no noise in reach meets this epsilon; take a larger one, or fewer fixed releases")
+
+
+def _near_mu(spend: Spend) -> float:
+    """Roughly the mu of a spend: q sqrt(T) / noise for what is sampled, with a floor for little noise."""
+    return math.sqrt(
+        sum(release.sampling_rate**2 * release.steps / release.noise**2 for release in spend)
+        + sum(0.02 * release.steps / release.noise**8 for release in spend if release.sampling_rate < 1)
+    )
+
+
+def _solve(value: Callable[[float], float], goal: float) -> float:
+    """The noise at which a falling function has the value ``goal``, to a thousandth of a percent."""
+    low, high = 0.05, 1e7
+    if value(high) > goal:
+        raise SpendError("no noise in reach meets this epsilon; take a larger one, or fewer fixed releases")
+    while high / low > 1 + 1e-5:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if value(middle) > goal else (low, middle)
+    return high
+
+
+def _check_delta(delta: float) -> None:
+    if not 0 < delta < 1:
+        raise SpendError(f"expected 0 < delta < 1, got {delta}")
+
+
+def _check(target: float, delta: float) -> None:
+    if not (math.isfinite(target) and target > 0):
+        raise SpendError(f"expected epsilon > 0, got {target}")
+    _check_delta(delta)
+
+
+__all__ = [
+    "Release",
+    "calibrate",
+    "epsilon",
+    "epsilon_gaussian",
+    "epsilon_of_mu",
+    "epsilon_prv",
+    "gaussian_delta",
+    "gaussian_mu",
+    "mu",
+]

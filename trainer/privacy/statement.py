@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from edge.imaging.bundle import Privacy
 from trainer.privacy import accounting, noise
+from trainer.privacy.spend import Spend, to_json
 
 
-def privacy_statement(mechanism: accounting.Mechanism, clip: float, delta: float, records: int) -> Privacy:
-    """What the accountants say of a mechanism, with everything needed to compute it again."""
-    means = (
-        f"one Gaussian release of the mean features (noise multiplier {mechanism.mean_noise:.4f}, "
-        f"sensitivity 1, all records), composed with "
-        if mechanism.mean_noise is not None
-        else ""
+def privacy_statement(spend: Spend, clip: float, delta: float, records: int) -> Privacy:
+    """What the accountants say of a spend, with everything needed to compute it again."""
+    main = max(spend, key=lambda release: release.steps)
+    releases = "; ".join(
+        f"{release.what}: {release.steps} Gaussian release{'s' if release.steps > 1 else ''}, noise "
+        f"multiplier {release.noise:.4f}, sampling rate {release.sampling_rate:g}"
+        for release in spend
     )
     return Privacy.model_validate(
         {
-            "mechanism": f"{means}DP-SGD (Gaussian noise, per-record clipping, Opacus)",
-            "epsilon": accounting.epsilon(mechanism, delta),
+            "mechanism": f"Gaussian noise on clipped per-record contributions, composed: {releases}",
+            "epsilon": accounting.epsilon(spend, delta),
             "delta": delta,
             "unit": "image",
             "adjacency": "add or remove one image",
             "sampling": "Poisson, each image on its own, drawn from the operating system's CSPRNG",
-            "sampling_rate": mechanism.sampling_rate,
-            "noise_multiplier": mechanism.noise,
-            "mean_noise_multiplier": mechanism.mean_noise,
+            "sampling_rate": main.sampling_rate,
+            "noise_multiplier": main.noise,
+            "releases": to_json(spend),
             "clip": clip,
-            "steps": mechanism.steps,
+            "steps": main.steps,
             "accountant": "PLD (dp-accounting)",
-            "epsilon_cross_check": accounting.epsilon_prv(mechanism, delta),
+            "epsilon_cross_check": accounting.epsilon_prv(spend, delta),
             "records": records,
             "records_public": True,
             "noise_source": noise.SOURCE,

@@ -1,0 +1,109 @@
+"""The engine of fixed features: the network up to its head is public, the head is private.
+
+Features are computed once for some augmented views of each image, their mean per group of classes is
+released with noise, and the linear head is trained by DP-SGD on the centred features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trainer.network.augment import augment, network_input
+from trainer.network.edge_net import EdgeNet
+from trainer.privacy import accounting, noise
+from trainer.privacy.spend import Release, Spend
+from trainer.progress import progress
+from trainer.training.dp_sgd import run_steps
+from trainer.training.task import Task
+
+MEAN_SHARE = 0.2
+"""Part of the Gaussian-DP parameter mu that the feature means get; costs 2 % of what is left."""
+
+
+@dataclass(frozen=True)
+class FixedFeatures:
+    """Clip and learning rate were chosen on procedural images in the place of private ones."""
+
+    name: ClassVar[str] = "fixed-features"
+    needs_prior: ClassVar[bool] = True
+
+    sampling_rate: float = 0.25
+    steps: int = 200
+    clip: float = 0.5
+    rate: float = 8.0
+    """Learning rate on the mean gradient."""
+    views: int = 6
+    averaging: float = 0.97
+    physical: int = 4096
+
+    def spend(self, records: int, target: float, delta: float) -> Spend:
+        """A release of the means, then the steps of the head, with the least noise that meets the target."""
+        del records  # Neither noise multiplier depends on it.
+        means = Release("mean features", 1 / (MEAN_SHARE * accounting.gaussian_mu(target, delta)))
+        return accounting.calibrate(
+            lambda noise: (means, Release("DP-SGD steps of the head", noise, self.sampling_rate, self.steps)),
+            target,
+            delta,
+        )
+
+    def train(self, net: EdgeNet, task: Task, spend: Spend) -> None:
+        """Release the means, train the head on centred features, fold both into the network's head."""
+        release_of_means, steps = spend
+        names = [use.group for use in task.intended_use]
+        of_class = np.array([names.index(each.group) for each in task.classes])
+        groups = of_class[task.labels]
+        features = feature_views(net, task.images, self.views)
+        means = private_means(features, groups, len(names), release_of_means.noise)
+        centred = features - means[torch.from_numpy(groups)][:, None]
+        head = nn.Linear(centred.shape[2], len(task.classes), bias=False)
+        nn.init.zeros_(head.weight)
+        run_steps(
+            head,
+            lambda model, rows: task.loss(model(centred[rows]), rows),
+            len(task.records),
+            steps,
+            rate=self.rate,
+            clip=self.clip,
+            averaging=self.averaging,
+            physical=self.physical,
+        )
+        with torch.no_grad():
+            net.head.weight.copy_(head.weight)
+            # logit = w (f - mean of the class's group) = w f + b
+            net.head.bias.copy_(-(head.weight * means[torch.from_numpy(of_class)]).sum(1))
+
+
+@torch.no_grad()
+def feature_views(net: EdgeNet, images: NDArray[np.uint8], views: int) -> Tensor:
+    """Features of the image itself and of ``views - 1`` augmentations of it: (N, views, FEATURES)."""
+    chunks: list[Tensor] = []
+    size = 16
+    with progress("features", -(-len(images) // size)) as advance:
+        for start in range(0, len(images), size):
+            gray = torch.from_numpy(images[start : start + size, None]).float()
+            every = [gray, *(augment(gray) for _ in range(views - 1))]
+            features = net.features(network_input(torch.cat(every)))
+            chunks.append(features.view(views, len(gray), -1).transpose(0, 1))
+            advance("")
+    return torch.cat(chunks)
+
+
+def private_means(features: Tensor, groups: NDArray[np.intp], count: int, multiplier: float) -> Tensor:
+    """Mean feature of each group, (count, FEATURES), released once by the Gaussian mechanism.
+
+    A record adds one vector of length at most one, its views' mean, to one group's sum: the sensitivity
+    to adding or removing it is one. Sums are divided by the groups' sizes, which are treated as public.
+    """
+    own = features.double().mean(1)
+    own = own / own.norm(dim=1, keepdim=True).clamp(min=1.0)
+    own = torch.where(own.isfinite().all(1, keepdim=True), own, torch.zeros_like(own))
+    sums = torch.zeros(count, own.shape[1], dtype=torch.float64).index_add_(0, torch.from_numpy(groups), own)
+    sums += noise.gaussian(sums.shape, multiplier)
+    sizes = torch.from_numpy(np.bincount(groups, minlength=count)).double().clamp(min=1)
+    return (sums / sizes[:, None]).float()
