@@ -21,6 +21,7 @@ from trainer.privacy.spend import Release, Spend
 from trainer.progress import progress
 from trainer.training.dp_sgd import run_steps
 from trainer.training.task import Task
+from trainer.training.units import Units, sum_by_unit
 
 MEAN_SHARE = 0.2
 """Part of the Gaussian-DP parameter mu that the feature means get; costs 2 % of what is left."""
@@ -59,7 +60,7 @@ class FixedFeatures:
         of_class = np.array([names.index(each.group) for each in task.classes])
         groups = of_class[task.labels]
         features = feature_views(net, task.images, self.views)
-        means = private_means(features, groups, len(names), release_of_means.noise)
+        means = private_means(features, groups, len(names), release_of_means.noise, task.units)
         centred = features - means[torch.from_numpy(groups)][:, None]
         head = nn.Linear(centred.shape[2], len(task.classes), bias=False)
         nn.init.zeros_(head.weight)
@@ -94,16 +95,37 @@ def feature_views(net: EdgeNet, images: NDArray[np.uint8], views: int) -> Tensor
     return torch.cat(chunks)
 
 
-def private_means(features: Tensor, groups: NDArray[np.intp], count: int, multiplier: float) -> Tensor:
-    """Mean feature of each group, (count, FEATURES), released once by the Gaussian mechanism.
+def private_means(
+    features: Tensor, groups: NDArray[np.intp], count: int, multiplier: float, units: Units | None = None
+) -> Tensor:
+    """Mean feature of each group of classes, released once by the Gaussian mechanism.
 
-    A record adds one vector of length at most one, its views' mean, to one group's sum: the sensitivity
-    to adding or removing it is one. Sums are divided by the groups' sizes, which are treated as public.
+    A unit gives each group the mean of its own records there, and all that it gives together is clipped
+    to length one: the sensitivity to adding or removing a unit is one. Sums are divided by the number of
+    units in each group, which is treated as public.
+
+    Args:
+        features: (N, V, FEATURES), V views of each record.
+        groups: group of each record, (N,), in 0..count-1.
+        count: number of groups.
+        multiplier: standard deviation of the noise.
+        units: which records are protected together; left out, each record is a unit.
+
+    Returns:
+        (count, FEATURES).
     """
+    of_unit = np.arange(len(groups)) if units is None else units.of_record
     own = features.double().mean(1)
-    own = own / own.norm(dim=1, keepdim=True).clamp(min=1.0)
     own = torch.where(own.isfinite().all(1, keepdim=True), own, torch.zeros_like(own))
-    sums = torch.zeros(count, own.shape[1], dtype=torch.float64).index_add_(0, torch.from_numpy(groups), own)
+    own = own / own.norm(dim=1, keepdim=True).clamp(min=1.0)
+    pairs, place, sizes = np.unique(of_unit * count + groups, return_inverse=True, return_counts=True)
+    given = sum_by_unit(own, place.reshape(-1)) / torch.from_numpy(sizes)[:, None]
+    _, unit = np.unique(pairs // count, return_inverse=True)
+    squares = sum_by_unit((given**2).sum(1), unit.reshape(-1))
+    given = given / squares.sqrt().clamp(min=1.0)[torch.from_numpy(unit.reshape(-1))][:, None]
+    group = pairs % count
+    sums = torch.zeros(count, own.shape[1], dtype=torch.float64)
+    sums.index_add_(0, torch.from_numpy(group), given)
     sums += noise.gaussian(sums.shape, multiplier)
-    sizes = torch.from_numpy(np.bincount(groups, minlength=count)).double().clamp(min=1)
-    return (sums / sizes[:, None]).float()
+    public = torch.from_numpy(np.bincount(group, minlength=count)).double().clamp(min=1)
+    return (sums / public[:, None]).float()
