@@ -6,8 +6,10 @@ from edge.classify.classifier import Classifier
 from edge.classify.decide import decide
 from edge.imaging.bundle import Bundle
 from edge.imaging.frames import CleanFrame
-from edge.imaging.preprocess import to_network_input
 from edge.messages import Finding
+
+_STRAIGHT = ("/film", "/monitor")
+"""How the policy in a receipt ends where anonymization has already rectified the frame."""
 
 
 class FindingMaker:
@@ -15,6 +17,7 @@ class FindingMaker:
 
     def __init__(self, bundle: Bundle, classifier: Classifier) -> None:
         self._bundle, self._classifier = bundle, classifier
+        self._preprocessing = bundle.preprocessing
 
     def classify(self, frame: CleanFrame, group: str) -> Finding:
         """Classify one clean frame among the classes of ``group``.
@@ -26,7 +29,8 @@ class FindingMaker:
         """
         if not isinstance(frame, CleanFrame):
             raise TypeError("only a CleanFrame is classified; pass frames through the gate of edge.anonymize")
-        raw = self._classifier.run(to_network_input(frame.pixels))
+        straight = frame.receipt.policy.endswith(_STRAIGHT)
+        raw = self._classifier.run(self._preprocessing.to_network_input(frame.pixels, straight=straight))
         decision = decide(raw.logits[0], raw.cam[0], group, self._bundle)
         return Finding(
             frame=frame.index,

@@ -117,7 +117,10 @@ class Privacy(_Part):
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """Procedural inputs (N, 3, 224, 224) float32 and the reference's logits (N, classes)."""
+    """Procedural inputs (N, 3, 224, 224) float32 and the reference's logits (N, classes).
+
+    They judge the network alone: the images of the file count as preprocessed, whatever options are on.
+    """
 
     inputs: NDArray[np.float32]
     logits: NDArray[np.float32]
@@ -158,6 +161,11 @@ class Bundle:
     def min_probability(self) -> dict[str, float]:
         """Probability of the best class of each group below which the box abstains."""
         return self.spec.min_probability
+
+    @property
+    def preprocessing(self) -> preprocess.Preprocessing:
+        """What is done to an image before the network sees it."""
+        return preprocess.parse(self.spec.preprocess)
 
     @property
     def model_fp32(self) -> Path:
@@ -218,10 +226,10 @@ class Bundle:
             privacy = Privacy.model_validate(_json(chain.targets[PRIVACY]))
         except (ValidationError, ValueError) as error:
             raise BundleError(f"bundle {path} is malformed: {error}") from None
-        if spec.preprocess != preprocess.NAME:
-            raise BundleError(
-                f"bundle {path} expects preprocessing {spec.preprocess!r}, this box does {preprocess.NAME!r}"
-            )
+        try:
+            preprocess.parse(spec.preprocess)
+        except ValueError as error:
+            raise BundleError(f"bundle {path}: {error}") from None
         return cls(
             path=path,
             digest=chain.digest,

@@ -16,6 +16,7 @@ from edge.classify.golden import check_golden
 from edge.classify.onnx_cpu import OnnxCpuClassifier
 from edge.imaging.bundle import Bundle, Golden
 from edge.imaging.frames import CleanFrame
+from edge.imaging.preprocess import Preprocessing
 from edge.settings import Model
 
 
@@ -87,6 +88,35 @@ def test_a_finding_names_what_made_it(
     assert len(finding.cam) == finding.cam_shape[0] * finding.cam_shape[1]
     assert (finding.label is None) != (finding.abstained is None)
     assert (finding.frame, finding.captured_ms) == (3, 5)
+
+
+def test_the_bundles_preprocessing_is_done(bundle: Bundle, clean: Callable[..., CleanFrame]) -> None:
+    """What reaches the network is what the bundle names; a frame that the camera rectified stays as it is."""
+    seen: list[np.ndarray] = []
+
+    class StopError(Exception):
+        pass
+
+    class Watching:
+        def run(self, batch: np.ndarray) -> None:
+            seen.append(batch)
+            raise StopError
+
+    film = np.full((400, 400), 30, np.uint8)
+    film[100:300, 100:300] = np.random.default_rng(0).integers(180, 255, (200, 200))
+    options = Preprocessing(perspective=True, denoise=True)
+    named = dataclasses.replace(bundle, spec=bundle.spec.model_copy(update={"preprocess": options.name}))
+    of_film = clean(film)
+    of_film = dataclasses.replace(
+        of_film, receipt=of_film.receipt.model_copy(update={"policy": "camera-1/film"})
+    )
+    for which, frame in ((bundle, clean(film)), (named, clean(film)), (named, of_film)):
+        with pytest.raises(StopError):
+            FindingMaker(which, Watching()).classify(frame, "mri_brain")  # type: ignore[arg-type]
+    assert np.array_equal(seen[0], Preprocessing().to_network_input(film))
+    assert np.array_equal(seen[1], options.to_network_input(film))
+    assert np.array_equal(seen[2], options.to_network_input(film, straight=True))
+    assert not np.array_equal(seen[1], seen[2])
 
 
 def test_only_clean_frames_are_classified(bundle: Bundle, cpu: OnnxCpuClassifier) -> None:

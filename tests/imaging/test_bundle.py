@@ -261,6 +261,15 @@ def test_other_preprocessing_is_refused(files: Path, releaser: Releaser) -> None
         Bundle.load(files, root, NOW)
 
 
+def test_named_preprocessing_is_what_the_box_does(files: Path, releaser: Releaser) -> None:
+    wanted = preprocess.Preprocessing(perspective=True, denoise=True)
+    (files / "targets" / "bundle.json").write_text(json.dumps({**SPEC, "preprocess": wanted.name}))
+    releaser.sign(files)
+    root = files.parent / "root.json"
+    root.write_bytes(releaser.root)
+    assert Bundle.load(files, root, NOW).preprocessing == wanted
+
+
 def test_groups_must_agree(files: Path, releaser: Releaser) -> None:
     (files / "targets" / "bundle.json").write_text(json.dumps({**SPEC, "temperature": {"h": 1.0}}))
     releaser.sign(files)
