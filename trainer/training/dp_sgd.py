@@ -97,4 +97,4 @@ def run_steps(
             # No loss and no accuracy is shown: each would be one more look at private data.
             advance("")
     average.install()
-    stepper.model.remove_hooks()
+    stepper.close()
