@@ -22,13 +22,13 @@ def augment(gray: Tensor, generator: torch.Generator | None = None) -> Tensor:
     count = len(gray)
 
     def uniform(width: float) -> Tensor:
-        return (torch.rand(count, generator=generator) * 2 - 1) * width
+        return ((torch.rand(count, generator=generator) * 2 - 1) * width).to(gray.device)
 
     angle = uniform(math.radians(ROTATION))
     zoom = torch.exp(uniform(ZOOM))
     flip = torch.sign(uniform(1.0)) + 0.0
-    flip = torch.where(flip == 0, torch.ones(()), flip)
-    zero = torch.zeros(count)
+    flip = torch.where(flip == 0, torch.ones((), device=gray.device), flip)
+    zero = torch.zeros(count, device=gray.device)
     matrix = torch.stack(
         [
             torch.stack([torch.cos(angle) * zoom * flip, -torch.sin(angle) * zoom, zero], 1),
@@ -40,6 +40,17 @@ def augment(gray: Tensor, generator: torch.Generator | None = None) -> Tensor:
     turned = fn.grid_sample(gray, grid, padding_mode="border", align_corners=False)
     gamma = torch.exp(uniform(CONTRAST)).view(-1, 1, 1, 1)
     return 255 * (turned.clamp(0, 255) / 255) ** gamma
+
+
+def multiply(gray: Tensor, views: int, *, plain: bool = False) -> Tensor:
+    """Several random views of each image, an image's together: (B, 1, 224, 224) -> (B * views, 1, 224, 224).
+
+    ``plain`` makes the first view of each the image itself.
+    """
+    made = augment(gray.repeat_interleave(views, 0))
+    if plain:
+        made[::views] = gray
+    return made
 
 
 def network_input(gray: Tensor) -> Tensor:

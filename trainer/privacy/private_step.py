@@ -182,7 +182,7 @@ class PrivateStepper:
         """Draw a Poisson sample and take one step on it."""
         drawn = self._team.from_first(noise.poisson_sample(self._cutter.units, self._rate))
         self.optimizer.zero_grad(set_to_none=True)
-        for part in self._cutter.parts(drawn[self._team.rank :: self._team.size]):
+        for part in self._cutter.parts(drawn[drawn % self._team.size == self._team.rank]):
             self._gradients.accumulate(part)
         self.optimizer.finish()
 
