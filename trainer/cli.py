@@ -6,11 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
-from edge.imaging.bundle import Bundle, BundleError
+from edge.imaging.bundle import BundleError
+from trainer.audit import cli as audit
+from trainer.evaluation import cli as evaluation
 
 PRIOR = Path(__file__).parent / "prior" / "prior.npz"
 """The prior that comes with the trainer; ``trainer pretrain`` makes it again."""
@@ -59,22 +59,6 @@ def _export(args: argparse.Namespace) -> int:
     from trainer.release.export import export
 
     print(json.dumps(export(args.run_dir, args.keys, args.out, args.figures), indent=2))
-    return 0
-
-
-def _evaluate(args: argparse.Namespace) -> int:
-    from trainer.data import dataset
-    from trainer.evaluation import evaluate
-
-    # The bundle's own root is good enough for judging figures; a box trusts only the root installed on it.
-    root = args.root or args.bundle / "metadata" / "root.json"
-    bundle = Bundle.load(args.bundle, root, datetime.now(timezone.utc))
-    result: dict[str, Any] = evaluate.evaluate(
-        bundle, dataset.read(args.data, args.only, args.modality), args.split
-    )
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
-    print(evaluate.table(result))
     return 0
 
 
@@ -129,13 +113,8 @@ def build_parser() -> argparse.ArgumentParser:
     each.add_argument("--figures", type=Path, help="JSON of trainer evaluate, for the model card")
     each.set_defaults(run=_export)
 
-    each = sub.add_parser("evaluate", help="judge a bundle on a split")
-    _add_data(each)
-    each.add_argument("--bundle", type=Path, required=True)
-    each.add_argument("--root", type=Path, help="trusted root; default: the bundle's own")
-    each.add_argument("--split", default="test")
-    each.add_argument("--json", type=Path, help="where to write all figures")
-    each.set_defaults(run=_evaluate)
+    audit.add_commands(sub)
+    evaluation.add_commands(sub)
     return parser
 
 

@@ -2,142 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.imaging import preprocess
 from edge.imaging.bundle import Bundle
-from trainer.data import dataset
-from trainer.network import onnx_graph
+from edge.imaging.preprocess import Preprocessing
+from trainer.data import dataset, sources
+from trainer.evaluation import (
+    faithfulness,
+    precision,
+    reads,
+    robustness,
+    shortcut,
+    subgroups,
+)
+from trainer.evaluation.judge import figures, judge, scored
+from trainer.evaluation.runner import Runner, own_probabilities
+from trainer.evaluation.table import table
 from trainer.progress import progress
 
-RESAMPLES = 2000
-BINS = 10
+__all__ = ["PARTS", "Others", "evaluate", "judge", "probabilities", "table"]
+
+PARTS = ("shortcut", "degraded", "faithfulness", "precision")
+"""What takes time beyond the main figures; each can be left out."""
+
+
+@dataclass(frozen=True)
+class Others:
+    """Where the images come from that the model was not made for."""
+
+    data: Path | None = None
+    """A folder with ``dicom`` and ``faces``; None for none."""
+    own: Path | None = None
+    """A user's folder or index."""
 
 
 def probabilities(bundle: Bundle, images: NDArray[np.uint8], groups: Sequence[str]) -> NDArray[np.float64]:
     """Probabilities (N, classes) by the FP32 network, each image among the classes of its own group."""
-    model = bundle.read_model("fp32")
-    out = np.zeros((len(images), len(bundle.classes)))
-    size = 64
-    with progress("evaluation", -(-len(images) // size)) as advance:
-        for start in range(0, len(images), size):
-            part = images[start : start + size]
-            inputs = np.concatenate([preprocess.to_network_input(image) for image in part])
-            logits = onnx_graph.run(model, inputs, ("logits",))[0].astype(np.float64)
-            for row, values in enumerate(logits):
-                group = groups[start + row]
-                own = bundle.class_indices(group)
-                scaled = values[own] / bundle.temperature[group]
-                exponents = np.exp(scaled - scaled.max())
-                out[start + row, own] = exponents / exponents.sum()
-            advance("")
-    return out
+    logits = Runner.of(bundle).run(images, title="evaluation")["logits"]
+    return own_probabilities(bundle, logits, groups)
 
 
-def _balanced(weights: NDArray[np.float64], right: NDArray[np.float64], total: NDArray[np.float64]) -> Any:
-    """Balanced accuracy for each row of group weights; counts are (groups, classes)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.nanmean((weights @ right) / (weights @ total), axis=1)
-
-
-def _interval(values: NDArray[np.float64]) -> list[float]:
-    low, high = np.nanpercentile(values, (2.5, 97.5))
-    return [round(float(low), 4), round(float(high), 4)]
-
-
-def _counts(
-    labels: NDArray[np.intp], hit: NDArray[np.bool_], group: NDArray[np.intp], classes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    total = np.zeros((group.max() + 1, classes))
-    right = np.zeros_like(total)
-    np.add.at(total, (group, labels), 1)
-    np.add.at(right, (group, labels), hit)
-    return right, total
-
-
-def _recall(labels: NDArray[np.intp], hit: NDArray[np.bool_]) -> dict[int, float]:
-    return {int(each): float(hit[labels == each].mean()) for each in np.unique(labels)}
-
-
-def judge(
-    probability: NDArray[np.float64], records: Sequence[dataset.Record], bundle: Bundle
+def evaluate(
+    bundle: Bundle,
+    records: Sequence[dataset.Record],
+    split: str,
+    *,
+    whole: Sequence[dataset.Record] | None = None,
+    skip: Collection[str] = (),
+    strangers: Others | None = None,
 ) -> dict[str, Any]:
-    """All figures of one split from the probabilities. Group bootstrap, 2,000 resamples, fixed seed."""
-    names = [each.name for each in bundle.classes]
-    labels = np.array([names.index(record.label) for record in records])
-    best = probability.argmax(1)
-    hit = best == labels
-    modality = np.array([record.modality for record in records])
-    source = np.array([record.source for record in records])
-    rng = np.random.default_rng(0)  # Resampling for intervals protects nobody; fixed, so that tables repeat.
-    resampled: list[NDArray[np.float64]] = []
-    hits, sizes = np.zeros(RESAMPLES), np.zeros(RESAMPLES)
-    per_modality: dict[str, Any] = {}
-    for each in sorted(set(modality)):
-        rows: list[int] = np.flatnonzero(modality == each).tolist()
-        place = {name: index for index, name in enumerate(sorted({records[row].group for row in rows}))}
-        group = np.array([place[records[row].group] for row in rows], np.intp)
-        right, total = _counts(labels[rows], hit[rows], group, len(names))
-        count = len(right)
-        weights = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(float)
-        resampled.append(_balanced(weights, right, total))
-        hits += weights @ right.sum(1)
-        sizes += weights @ total.sum(1)
-        recall = _recall(labels[rows], hit[rows])
-        per_source = {}
-        for name in sorted(set(source[rows])):
-            inner = [row for row in rows if source[row] == name]
-            within = _recall(labels[inner], hit[inner])
-            per_source[name] = {
-                "images": len(inner),
-                "classes": len(within),
-                "balanced_accuracy": round(float(np.mean(list(within.values()))), 4),
-            }
-        per_modality[each] = {
-            "images": len(rows),
-            "groups": count,
-            "balanced_accuracy": round(float(np.mean(list(recall.values()))), 4),
-            "balanced_accuracy_interval": _interval(resampled[-1]),
-            "accuracy": round(float(hit[rows].mean()), 4),
-            "recall": {names[index]: round(value, 4) for index, value in recall.items()},
-            "per_source": per_source,
-        }
-    mean = np.mean([part["balanced_accuracy"] for part in per_modality.values()])
-    top = probability.max(1)
-    limit = np.array([bundle.min_probability[bundle.classes[index].group] for index in best])
-    labelled = top >= limit
-    return {
-        "images": len(records),
-        "groups": len({record.group for record in records}),
-        "accuracy": round(float(hit.mean()), 4),
-        "accuracy_interval": _interval(hits / sizes),
-        "mean_within_modality_balanced_accuracy": round(float(mean), 4),
-        "mean_within_modality_balanced_accuracy_interval": _interval(np.mean(resampled, axis=0)),
-        "per_modality": per_modality,
-        "abstained": round(float(1 - labelled.mean()), 4),
-        "accuracy_where_labelled": round(float(hit[labelled].mean()), 4) if labelled.any() else 0.0,
-        "expected_calibration_error": round(_calibration_error(top, hit), 4),
-    }
+    """Read one split of an index and judge the bundle on it. The read is counted before it is made.
 
-
-def _calibration_error(top: NDArray[np.float64], hit: NDArray[np.bool_]) -> float:
-    """Mean distance of confidence from accuracy over ten equal bins, weighted by their images."""
-    bins = np.minimum((top * BINS).astype(int), BINS - 1)
-    return sum(
-        abs(float(top[bins == b].mean()) - float(hit[bins == b].mean())) * float((bins == b).mean())
-        for b in np.unique(bins)
-    )
-
-
-def evaluate(bundle: Bundle, records: Sequence[dataset.Record], split: str) -> dict[str, Any]:
-    """Read one split of an index and judge the bundle on it.
+    Args:
+        bundle: a verified bundle.
+        records: what is asked for, of all splits; the shortcut probes are fitted on its split ``train``.
+        split: the split to judge on.
+        whole: all records of the index, by which the split is known when reads are counted; None: the same.
+        skip: names of `PARTS` to leave out.
+        strangers: also show it images that it was not made for.
 
     Raises:
         DataError: the split is empty, or holds no class of the bundle.
+        EvaluationError: the read cannot be counted.
     """
     there = [record for record in records if record.split == split]
     if not there:
@@ -147,51 +79,108 @@ def evaluate(bundle: Bundle, records: Sequence[dataset.Record], split: str) -> d
     kept = [record for record in there if record.label in group]
     if not kept:
         raise dataset.DataError("no image of the split is of a class that the bundle knows")
-    images = dataset.load_all(kept)
-    result = judge(probabilities(bundle, images, [group[r.label] for r in kept]), kept, bundle)
-    return {
+    key = reads.split_digest(record for record in whole or records if record.split == split)
+    number = reads.count_read(key, split, len(kept), bundle.model_digest("fp32").hex())
+    print(f"this is read number {number} of this split")
+
+    # Perspective is corrected at full size, as on the box; denoising is done by the runner.
+    images = dataset.load_all(kept, Preprocessing(perspective=bundle.preprocessing.perspective))
+    groups = [group[record.label] for record in kept]
+    runner = Runner.of(bundle)
+    ran = runner.run(images, ("logits", "cam"), "evaluation")
+    them = scored(own_probabilities(bundle, ran["logits"], groups), kept, bundle)
+    out = {
         "split": split,
+        "split_sha256": key,
+        "split_reads": number,
         "left_out": len(there) - len(kept),
+        "left_out_classes": sorted({record.label for record in there} - set(group)),
         "modality": "known; each image is judged among the classes of its own group",
-        "interval": "95 %, bootstrap over groups",
+        "interval": "95 %, bootstrap over groups, 2,000 resamples",
+        "published_sets_only": {record.folder for record in kept} <= set(sources.KNOWN),
+        **_about(bundle),
+        **figures(them, ran["logits"]),
+        "within_source": subgroups.within_sources(them),
+        "subgroups": subgroups.subgroups(them),
+    }
+    if "shortcut" not in skip:
+        train = [record for record in records if record.split == "train"]
+        out["shortcut"] = _shortcut(them, images, train, split)
+    if "degraded" not in skip:
+        out["degraded"] = _degraded(bundle, runner, them, images, groups)
+    if "faithfulness" not in skip:
+        rows = faithfulness.choose(them, np.random.default_rng(0))
+
+        def predict(played: NDArray[np.uint8], of: list[int]) -> NDArray[np.float64]:
+            return own_probabilities(bundle, runner.run(played)["logits"], [groups[row] for row in of])
+
+        out["faithfulness"] = faithfulness.faithfulness(them, rows, images[rows], ran["cam"][rows], predict)
+    if "precision" not in skip:
+        halved = Runner.of(bundle, "fp16").run(images, title="half precision")["logits"]
+        out["precision"] = precision.compare(them.probability, own_probabilities(bundle, halved, groups))
+    if strangers is not None:
+        out["others"] = _others(bundle, runner, strangers, kept, images, groups)
+    return out
+
+
+def _about(bundle: Bundle) -> dict[str, Any]:
+    return {
+        "bundle_name": bundle.spec.name,
+        "bundle_made": bundle.spec.made,
         "bundle_version": bundle.version,
         "bundle_sha256": bundle.digest.hex(),
         "model_sha256": bundle.model_digest("fp32").hex(),
         "epsilon": bundle.privacy.epsilon,
         "delta": bundle.privacy.delta,
         "unit": bundle.privacy.unit,
-        **result,
+        "adjacency": bundle.privacy.adjacency,
+        "uses": [each.model_dump(mode="json") for each in bundle.intended_use],
+        "classes": [each.model_dump(mode="json") for each in bundle.classes],
     }
 
 
-def table(result: dict[str, Any]) -> str:
-    """The main figures as a plain table."""
+def _shortcut(
+    them: Any, images: NDArray[np.uint8], train: Sequence[dataset.Record], split: str
+) -> dict[str, Any]:
+    try:
+        from trainer.data import shortcuts
+    except ImportError:
+        return {"missing": "this trainer has no shortcut probe"}
+    if split == "train":
+        return {"missing": "a probe cannot be fitted and judged on the same split"}
+    return shortcut.margins(them, images, train, shortcuts.global_statistics, shortcuts.probe)
 
-    def line(name: str, value: float, interval: list[float] | None = None) -> str:
-        tail = f"  ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-        return f"{name:<52}{value:>7.3f}{tail}"
 
-    mean = "mean_within_modality_balanced_accuracy"
-    rows = [
-        (
-            f"split {result['split']}: {result['images']} images, {result['groups']} groups, "
-            f"{result['left_out']} left out (class not in the bundle)"
-        ),
-        line("accuracy, modality known", result["accuracy"], result["accuracy_interval"]),
-        line("mean within-modality balanced accuracy", result[mean], result[f"{mean}_interval"]),
-    ]
-    for modality, part in result["per_modality"].items():
-        interval = part["balanced_accuracy_interval"]
-        rows.append(line(f"{modality} balanced accuracy", part["balanced_accuracy"], interval))
-        rows += [line(f"  recall {name}", value) for name, value in part["recall"].items()]
-        rows += [
-            line(f"  within {name} ({each['images']} images)", each["balanced_accuracy"])
-            for name, each in part["per_source"].items()
-            if each["classes"] > 1
-        ]
-    rows += [
-        line("abstained", result["abstained"]),
-        line("accuracy where labelled", result["accuracy_where_labelled"]),
-        line("expected calibration error", result["expected_calibration_error"]),
-    ]
-    return "\n".join(rows)
+def _degraded(
+    bundle: Bundle, runner: Runner, them: Any, images: NDArray[np.uint8], groups: Sequence[str]
+) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    with progress("degraded images", len(robustness.CHANGES)) as advance:
+        for name in robustness.CHANGES:
+            worse = robustness.degraded(images, name)
+            logits = runner.run(worse, straight=not name.startswith("perspective"))["logits"]
+            out[name] = robustness.compare(them, own_probabilities(bundle, logits, groups), bundle)
+            advance(name)
+    return out
+
+
+def _others(
+    bundle: Bundle,
+    runner: Runner,
+    strangers: Others,
+    records: Sequence[dataset.Record],
+    images: NDArray[np.uint8],
+    groups: Sequence[str],
+) -> dict[str, Any]:
+    from trainer.evaluation import other_images, others
+
+    abstains = others.by_probability(bundle, runner)
+    found = other_images.drawn() + other_images.misplaced(records, images, groups)
+    found += other_images.stock_photographs()
+    if strangers.data is not None:
+        found += other_images.data_folder(strangers.data)
+    out = {"standard": others.judge(found, bundle.intended_use, abstains)}
+    if strangers.own is not None:
+        out["own"] = others.judge(other_images.own(strangers.own), bundle.intended_use, abstains)
+    out["valid"] = others.valid(images, groups, [record.group for record in records], abstains)
+    return out

@@ -1,0 +1,136 @@
+"""Commands ``trainer evaluate`` and ``trainer cross-validate``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Collection
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from trainer.evaluation.errors import EvaluationError
+
+PARTS = ("shortcut", "degraded", "faithfulness", "precision")
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from edge.imaging.bundle import Bundle
+    from trainer.data import dataset
+    from trainer.evaluation import evaluate, page
+
+    skip = _known(args.skip)
+    # The bundle's own root is good enough for judging figures; a box trusts only the root installed on it.
+    root = args.root or args.bundle / "metadata" / "root.json"
+    bundle = Bundle.load(args.bundle, root, datetime.now(timezone.utc))
+    result: dict[str, Any] = evaluate.evaluate(
+        bundle,
+        dataset.read(args.data, args.only, args.modality),
+        args.split,
+        whole=dataset.read(args.data, (), args.modality),
+        skip=skip,
+        strangers=_strangers(args),
+    )
+    if args.folds:
+        result["cross_validation"] = _cross_validation(args, result["epsilon"], result["delta"])
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    if args.html:
+        args.html.write_text(page.page(result), "utf-8")
+    print(evaluate.table(result))
+    return 0
+
+
+def _known(names: Collection[str]) -> Collection[str]:
+    unknown = sorted(set(names) - set(PARTS))
+    if unknown:
+        raise EvaluationError(f"--skip names {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    return names
+
+
+def _strangers(args: argparse.Namespace) -> Any:
+    from trainer.evaluation.evaluate import Others
+
+    if args.others is None:
+        return None
+    given = os.environ.get("EDGE_DATA")
+    folder = Path(given) if given else args.data if args.data.is_dir() else args.data.parent
+    return Others(data=folder, own=args.others if args.others != Path() else None)
+
+
+def _cross_validation(args: argparse.Namespace, epsilon: float | None, delta: float | None) -> dict[str, Any]:
+    from trainer.data import dataset, uses
+    from trainer.evaluation import fold_training
+    from trainer.evaluation.folds import cross_validate
+
+    splits = ("train", "val")
+    records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split in splits]
+    train = fold_training.trainer(
+        uses.read_uses(getattr(args, "uses", None)), getattr(args, "depth", "head"), epsilon, delta
+    )
+    found = cross_validate(records, args.folds, train)
+    return {"epsilon": epsilon, "delta": delta, "splits": list(splits), **found}
+
+
+def _cross_validate(args: argparse.Namespace) -> int:
+    from trainer.evaluation.folds import HEADLINES
+
+    found = _cross_validation(args, args.epsilon, args.delta)
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    print(f"{args.folds} research runs at epsilon {args.epsilon}, delta {args.delta}, each on its own share:")
+    for key in HEADLINES:
+        low, high = found["pooled"][f"{key}_interval"]
+        print(
+            f"{key:<42}{found[key]:.3f} +- {found[f'{key}_deviation']:.3f} over folds; "
+            f"pooled {found['pooled'][key]:.3f} ({low:.3f} to {high:.3f})"
+        )
+    return 0
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, required=True, help="CSV index, or a folder with one folder per class"
+    )
+    parser.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
+    parser.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
+    parser.add_argument("--json", type=Path, help="where to write all figures")
+
+
+def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this room's commands."""
+    each = sub.add_parser("evaluate", help="judge a bundle on a split")
+    _add_data(each)
+    each.add_argument("--bundle", type=Path, required=True)
+    each.add_argument("--root", type=Path, help="trusted root; default: the bundle's own")
+    each.add_argument("--split", default="test")
+    each.add_argument("--html", type=Path, help="where to write the report for a doctor: one page, no images")
+    each.add_argument(
+        "--others",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        help="also show it images that it was not made for: drawn ones, EDGE_DATA's dicom and faces, "
+        "and those of this folder or index",
+    )
+    each.add_argument("--skip", type=_names, default=[], help=f"parts to leave out: {', '.join(PARTS)}")
+    each.add_argument(
+        "--folds", type=int, default=0, help="also cross-validate the recipe at the bundle's epsilon"
+    )
+    each.set_defaults(run=_evaluate)
+
+    each = sub.add_parser(
+        "cross-validate", help="train and judge over folds of train and val, as research runs"
+    )
+    _add_data(each)
+    each.add_argument("--uses", type=Path, help="JSON: modality of the index -> intended use")
+    each.add_argument("--epsilon", type=float, required=True)
+    each.add_argument("--delta", type=float, required=True)
+    each.add_argument("--depth", choices=("head", "all"), default="head")
+    each.add_argument("--folds", type=int, default=5)
+    each.set_defaults(run=_cross_validate)

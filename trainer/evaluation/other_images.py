@@ -1,0 +1,178 @@
+"""The set of images that no model was made for, put together the same way every time.
+
+Real ones: the DICOM files and photographs of a data folder, a user's own folder or index. Drawn ones:
+`trainer.evaluation.other_pictures`. Valid images in the wrong place: offered as another kind of image, or
+turned by 90 or 180 degrees.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.imaging import dicom, preprocess
+from edge.imaging.decoded import DecodeLimits, Undecodable
+from edge.imaging.frames import Acquisition
+from trainer.data.dataset import Record
+from trainer.evaluation.errors import EvaluationError
+from trainer.evaluation.other_pictures import DRAWN
+
+EACH = 24
+"""Images of each kind that is drawn or sampled."""
+STILLS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+VIDEOS = {".mp4", ".mkv", ".gif", ".avi"}
+LATERAL = {"presidio_1_ORIGINAL.png"}
+"""The one real chest radiograph from the side in the data folder."""
+VALID = {"presidio_0_ORIGINAL_compressed.dcm"}
+"""A frontal chest radiograph, which is what a chest model is for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Other:
+    """One image that ought to get an abstention."""
+
+    kind: str
+    image: NDArray[np.uint8]
+    """(224, 224) gray."""
+    groups: tuple[str, ...] = ()
+    """Groups of classes that it is offered to; none means every group."""
+    acquisition: Acquisition | None = None
+    """What its DICOM header says; None where there is no header."""
+
+
+def drawn(each: int = EACH) -> list[Other]:
+    """Noise, text and pictures by formula."""
+    return [
+        Other(kind, make(np.random.default_rng((90210, number, index))))
+        for number, (kind, make) in enumerate(DRAWN.items())
+        for index in range(each)
+    ]
+
+
+def misplaced(
+    records: Sequence[Record], images: NDArray[np.uint8], groups: Sequence[str], each: int = EACH
+) -> list[Other]:
+    """Valid images where they do not belong: as another group's, and turned. ``groups`` is each record's."""
+    rng = np.random.default_rng(90211)
+    names, known = np.array(groups), sorted(set(groups))
+    out: list[Other] = []
+    for group in known:
+        rows = np.flatnonzero(names == group)
+        rest = tuple(other for other in known if other != group)
+        for row in rng.choice(rows, min(each, len(rows)), replace=False):
+            modality = records[int(row)].modality
+            if rest:
+                out.append(Other(f"{modality} offered as another kind", images[row], rest))
+            for quarter, degrees in ((1, 90), (2, 180)):
+                turned = np.ascontiguousarray(np.rot90(images[row], quarter))
+                out.append(Other(f"{modality} turned by {degrees} degrees", turned, (group,)))
+    return out
+
+
+def data_folder(folder: Path, each: int = EACH) -> list[Other]:
+    """DICOM files under ``dicom``, photographs under ``faces`` of a data folder; absent parts give none."""
+    out: list[Other] = []
+    for file in sorted((folder / "dicom" / "files").glob("*")):
+        if file.name in VALID:
+            continue
+        kind = "chest from the side, real" if file.name in LATERAL else "DICOM of another kind"
+        out += _of_file(file, kind)
+    for file in sorted((folder / "faces" / "files").glob("*")):
+        out += _of_file(file, "photograph")
+    portraits = sorted((folder / "faces" / "portraits").glob("*.jpg"))
+    for file in portraits[:: max(1, len(portraits) // each)][:each]:
+        out += _of_file(file, "portrait")
+    return out
+
+
+def stock_photographs() -> list[Other]:
+    """Photographs that come with scikit-image, where it is installed."""
+    try:
+        import skimage
+    except ImportError:
+        return []
+    folder = Path(skimage.__file__).parent / "data"
+    names = (
+        "astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "grass.png",
+        "gravel.png", "hubble_deep_field.jpg", "ihc.png", "moon.png", "motorcycle_left.png", "page.png",
+        "retina.jpg", "rocket.jpg", "text.png",
+    )  # fmt: skip
+    return [
+        other
+        for name in names
+        if (folder / name).is_file()
+        for other in _of_file(folder / name, "photograph")
+    ]
+
+
+def own(path: Path) -> list[Other]:
+    """A user's folder of images and DICOM files, or an index with the column ``file`` and perhaps ``kind``.
+
+    In a folder, the first folder below it names the kind.
+
+    Raises:
+        EvaluationError: nothing can be read there.
+    """
+    if path.is_dir():
+        files = [(file, file.relative_to(path).parts) for file in sorted(path.rglob("*")) if file.is_file()]
+        pairs = [(file, parts[0] if len(parts) > 1 else path.name) for file, parts in files]
+    else:
+        pairs = list(_rows(path))
+    out = [other for file, kind in pairs for other in _of_file(file, f"own: {kind}")]
+    if not out:
+        raise EvaluationError(f"{path} holds no image that can be read; give a folder or an index of images")
+    return out
+
+
+def _rows(path: Path) -> Iterator[tuple[Path, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise EvaluationError(f"{path} cannot be read as a CSV index: {error}") from None
+    if not rows or "file" not in rows[0]:
+        raise EvaluationError(f"{path}: expected a CSV index with the column file")
+    for row in rows:
+        kind = row.get("kind") or row.get("task_label") or row.get("label") or path.stem
+        yield path.parent / row["file"], kind
+
+
+def _of_file(file: Path, kind: str) -> list[Other]:
+    suffix = file.suffix.lower()
+    if suffix in STILLS:
+        pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    elif suffix in VIDEOS:
+        pixels = _middle_frame(file)
+    elif suffix in {".dcm", ""}:
+        return _of_dicom(file, kind)
+    else:
+        return []
+    if pixels is None:
+        return []
+    rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    return [Other(kind, preprocess.to_gray(rgb))]
+
+
+def _middle_frame(file: Path) -> NDArray[np.uint8] | None:
+    video = cv2.VideoCapture(str(file))
+    video.set(cv2.CAP_PROP_POS_FRAMES, max(0.0, video.get(cv2.CAP_PROP_FRAME_COUNT) // 2))
+    read, frame = video.read()
+    video.release()
+    return np.asarray(frame, np.uint8) if read else None
+
+
+def _of_dicom(file: Path, kind: str) -> list[Other]:
+    """The object's middle frame. What cannot be decoded never reaches a model: it gives none."""
+    try:
+        opened = dicom.open_(file.read_bytes(), DecodeLimits())
+        frames = list(opened.frames)
+    except (Undecodable, OSError):
+        return []
+    gray = preprocess.to_gray(np.ascontiguousarray(frames[len(frames) // 2]))
+    return [Other(kind, gray, acquisition=opened.acquisition)]

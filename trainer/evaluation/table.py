@@ -1,0 +1,67 @@
+"""The main figures as a short table for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+WIDTH = 50
+
+
+def table(result: dict[str, Any]) -> str:
+    """Lines of figures with their intervals; everything else is in the JSON and in the report."""
+    return "\n".join(_lines(result))
+
+
+def _line(name: str, part: dict[str, Any], key: str, note: str = "") -> str:
+    value = part.get(key)
+    if value is None:
+        return f"{name:<{WIDTH}}      -"
+    interval = part.get(f"{key}_interval")
+    tail = f"  ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    return f"{name:<{WIDTH}}{value:>7.3f}{tail}{'  ' + note if note else ''}".rstrip()
+
+
+def _lines(result: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"split {result['split']}: {result['images']} images, {result['groups']} groups, "
+        f"{result['left_out']} left out (class not in the bundle); read number {result['split_reads']}"
+    )
+    yield _line("accuracy, modality known", result, "accuracy")
+    yield _line("accuracy, modality unknown", result, "accuracy_modality_unknown")
+    yield _line("mean within-modality balanced accuracy", result, "mean_within_modality_balanced_accuracy")
+    yield _line("macro F1", result, "macro_f1")
+    probes = result.get("shortcut", {})
+    for modality, part in result["per_modality"].items():
+        yield _line(f"{modality} balanced accuracy", part, "balanced_accuracy", part["evidence"])
+        probe = probes.get(modality, {})
+        if isinstance(probe, dict) and "margin" in probe:
+            yield _line("  lead over brightness and sharpness alone", probe, "margin")
+        for name, each in part["per_class"].items():
+            yield _line(f"  sensitivity {name}", each, "sensitivity")
+    for source, part in result["within_source"].items():
+        yield _line(f"AUC {part['negative']} / {part['positive']} within {source}", part, "auc")
+    yield _line("expected calibration error", result, "expected_calibration_error")
+    yield _line("abstained", result, "abstained")
+    yield _line("accuracy where labelled", result, "accuracy_where_labelled")
+    yield from _extras(result)
+
+
+def _extras(result: dict[str, Any]) -> Iterator[str]:
+    if "degraded" in result:
+        worst = min(result["degraded"], key=lambda name: float(result["degraded"][name]["change"]))
+        yield _line(f"worst change of the image: {worst}", result["degraded"][worst], "change")
+    if "faithfulness" in result:
+        for game in ("deletion", "insertion"):
+            yield _line(f"activation map against chance, {game}", result["faithfulness"][game], "gain")
+    if "precision" in result:
+        half = result["precision"]
+        yield (
+            f"FP16: {half['label_changes_at_margin']} labels change where the margin is {half['margin']} or "
+            f"more, {half['label_changes']} in all; largest difference {half['largest_difference']:.5f}"
+        )
+    if "others" in result:
+        yield _line("not intended images, abstained", result["others"]["standard"], "abstained")
+        if "own" in result["others"]:
+            yield _line("your own such images, abstained", result["others"]["own"], "abstained")
+        yield _line("valid images, abstained", result["others"]["valid"], "abstained")
