@@ -119,7 +119,8 @@ def evaluate(
         halved = Runner.of(bundle, "fp16").run(images, title="half precision")["logits"]
         out["precision"] = precision.compare(them.probability, own_probabilities(bundle, halved, groups))
     if strangers is not None:
-        out["others"] = _others(bundle, runner, strangers, kept, images, groups)
+        rest = [record for record in there if record.label not in group]
+        out["others"] = _others(bundle, runner, strangers, kept, images, groups, rest)
     return out
 
 
@@ -142,13 +143,11 @@ def _about(bundle: Bundle) -> dict[str, Any]:
 def _shortcut(
     them: Any, images: NDArray[np.uint8], train: Sequence[dataset.Record], split: str
 ) -> dict[str, Any]:
-    try:
-        from trainer.data import shortcuts
-    except ImportError:
-        return {"missing": "this trainer has no shortcut probe"}
+    from trainer.data.shortcuts import global_statistics, probe
+
     if split == "train":
         return {"missing": "a probe cannot be fitted and judged on the same split"}
-    return shortcut.margins(them, images, train, shortcuts.global_statistics, shortcuts.probe)
+    return shortcut.margins(them, images, train, global_statistics, probe)
 
 
 def _degraded(
@@ -171,11 +170,14 @@ def _others(
     records: Sequence[dataset.Record],
     images: NDArray[np.uint8],
     groups: Sequence[str],
+    rest: Sequence[dataset.Record],
 ) -> dict[str, Any]:
     from trainer.evaluation import other_images, others
 
     abstains = others.by_probability(bundle, runner)
     found = other_images.drawn() + other_images.misplaced(records, images, groups)
+    known = {record.modality for record in records}
+    found += other_images.of_other_modalities([each for each in rest if each.modality not in known])
     found += other_images.stock_photographs()
     if strangers.data is not None:
         found += other_images.data_folder(strangers.data)

@@ -41,7 +41,7 @@ def assign(records: Sequence[Record], folds: int) -> NDArray[np.intp]:
     Raises:
         EvaluationError: fewer than two folds, or a class with fewer groups than folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # type: ignore[import-untyped]
+    from sklearn.model_selection import StratifiedGroupKFold
 
     groups, labels = [record.group for record in records], [record.label for record in records]
     of_class: dict[str, set[str]] = {}

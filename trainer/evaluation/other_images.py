@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edge.imaging import dicom, preprocess
 from edge.imaging.decoded import DecodeLimits, Undecodable
 from edge.imaging.frames import Acquisition
+from trainer.data import dataset
 from trainer.data.dataset import Record
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.other_pictures import DRAWN
@@ -73,6 +74,16 @@ def misplaced(
                 turned = np.ascontiguousarray(np.rot90(images[row], quarter))
                 out.append(Other(f"{modality} turned by {degrees} degrees", turned, (group,)))
     return out
+
+
+def of_other_modalities(records: Sequence[Record], each: int = EACH) -> list[Other]:
+    """Real images of a kind that the model does not know, offered to every group."""
+    chosen = np.random.default_rng(90212).permutation(len(records))[:each]
+    some = [records[int(row)] for row in sorted(chosen)]
+    return [
+        Other(f"{record.modality} offered as another kind", image)
+        for record, image in zip(some, dataset.load_all(some), strict=True)
+    ]
 
 
 def data_folder(folder: Path, each: int = EACH) -> list[Other]:

@@ -6,6 +6,7 @@ Every function takes a generator and returns (224, 224) uint8.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -131,8 +132,16 @@ def _bytes(image: NDArray[np.floating]) -> Image:
     return np.asarray(np.clip(image, 0, 1) * 255, np.uint8)
 
 
-def _of_prior(family: int) -> Callable[[Rng], Image]:
-    return lambda rng: procedural.draw(rng, family)[0]
+def _of_prior(make: Callable[[Rng], Any]) -> Callable[[Rng], Image]:
+    """A family of the prior that is no anatomy: what the features were trained on, drawn anew."""
+
+    def draw(rng: Rng) -> Image:
+        made = make(rng)
+        gray = np.asarray(made[0] if isinstance(made, tuple) else made.image, np.float32)
+        low, high = np.percentile(gray, (0.5, 99.5))
+        return _bytes(cv2.resize((gray - low) / (high - low + 1e-6), (SIDE, SIDE)))
+
+    return draw
 
 
 DRAWN: dict[str, Callable[[Rng], Image]] = {
@@ -143,9 +152,9 @@ DRAWN: dict[str, Callable[[Rng], Image]] = {
     "page of text": text_page,
     "limb, drawn": limb,
     "chest from the side, drawn": chest_from_the_side,
-    # Families that the prior learns from and that are no anatomy, drawn anew.
     **{
-        f"procedural {procedural.GENERATORS[family][0].__name__}": _of_prior(family)
-        for family in range(procedural.ANATOMY, len(procedural.GENERATORS))
+        f"procedural {make.__name__}": _of_prior(make)
+        for make, _ in procedural.GENERATORS
+        if make.__name__ in {"leaves", "noise", "gratings", "blobs"}
     },
 }
