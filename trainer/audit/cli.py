@@ -1,0 +1,69 @@
+"""Command ``trainer audit``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+
+def _audit(args: argparse.Namespace) -> int:
+    from trainer.audit import material, page, suite
+    from trainer.data import dataset
+    from trainer.training import run_record
+
+    record, net = run_record.load(args.run_dir)
+    every = dataset.read(args.data, args.only, args.modality)
+    size = material.QUICK if args.quick else material.Size()
+    sides = []
+    for split in (args.split, args.others):
+        known = {each.name for each in record.classes}
+        chosen = [each for each in every if each.split == split and each.label in known]
+        if not chosen and split == args.split:
+            raise suite.AuditError(f"no image of the run's classes is in split {split!r}; see --split")
+        images = dataset.load_all(chosen) if chosen else material.NO_IMAGES
+        sides.append(material.images_of([each.label for each in chosen], record, images))
+    result = suite.audit(record, net, sides[0], sides[1], size)
+    if args.json:
+        _write(args.json, json.dumps(result.to_json(), indent=2) + "\n")
+    if args.html:
+        _write(args.html, page.page(result))
+    print(page.text(result))
+    if result.contradicted:
+        print("trainer audit: the claim is contradicted, see above", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """For the owner alone: what is in it comes from private images."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``audit``."""
+    each = sub.add_parser(
+        "audit",
+        help="attack a run and its mechanism: membership, canaries, inversion",
+        description="Exit code 1 if the claimed epsilon is contradicted. Results stay on the workstation.",
+    )
+    each.add_argument("--run", type=Path, required=True, dest="run_dir", help="run directory of trainer fit")
+    each.add_argument(
+        "--data", type=Path, required=True, help="the data that the run was trained on, as for trainer fit"
+    )
+    each.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
+    each.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
+    each.add_argument("--split", default="train", help="what the run was trained on")
+    each.add_argument("--others", default="val", help="split of images that it was not trained on")
+    each.add_argument("--json", type=Path, help="where to write all figures")
+    each.add_argument("--html", type=Path, help="where to write the report with plots and pictures")
+    each.add_argument("--quick", action="store_true", help="a small audit in about a minute; shows little")
+    each.set_defaults(run=_audit)

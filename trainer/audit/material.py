@@ -1,0 +1,85 @@
+"""What an audit works on, and how much of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.prior import procedural
+from trainer.training.run_record import RunRecord
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of one split with their classes, positions in the run's list."""
+
+    images: NDArray[np.uint8]
+    """(N, 224, 224)."""
+    labels: NDArray[np.int64]
+    """(N,)."""
+
+    def take(self, rows: NDArray[np.intp]) -> Images:
+        """Some of them."""
+        return Images(self.images[rows], self.labels[rows])
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is spent on inversion."""
+
+    restarts: int = 2
+    steps: int = 50
+    compared: int = 120
+    """Images of each class, on either side, that a reconstruction is compared with."""
+    memorised: int = 32
+    memorised_steps: int = 150
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is done."""
+
+    shadows: int = 64
+    targets: int = 16
+    canaries: int = 4000
+    """Of means and steps."""
+    head_canaries: int = 3000
+    image_canaries: int = 400
+    small_images: int = 160
+    small_shadows: int = 32
+    small_targets: int = 8
+    inversion: Effort = field(default_factory=Effort)
+
+
+QUICK = Size(
+    shadows=8,
+    targets=4,
+    canaries=1200,
+    head_canaries=600,
+    image_canaries=24,
+    small_images=24,
+    small_shadows=8,
+    small_targets=4,
+    inversion=Effort(restarts=1, steps=4, memorised=8, memorised_steps=60),
+)
+"""Seconds, for tests and for trying the command out; shows little."""
+
+
+NO_IMAGES = np.zeros((0, 224, 224), np.uint8)
+
+
+def images_of(labels: Sequence[str], record: RunRecord, images: NDArray[np.uint8]) -> Images:
+    """Images with the positions of their classes, all of which the run knows."""
+    place = {each.name: index for index, each in enumerate(record.classes)}
+    return Images(images, np.array([place[label] for label in labels], np.int64))
+
+
+def canary_images(count: int, classes: int, rng: np.random.Generator) -> Images:
+    """Procedural images (count, 224, 224) under random labels."""
+    drawn = [procedural.sample(rng)[0] for _ in range(count)]
+    large = [np.asarray(cv2.resize(each, (224, 224)), np.uint8) for each in drawn]
+    return Images(np.stack(large), rng.integers(0, classes, count))

@@ -1,0 +1,221 @@
+"""From scores of members and non-members to the figures of a membership attack. Pure functions.
+
+Thresholds are chosen on one half of the trials and judged on the other, so that no figure profits from
+its own choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.metrics import roc_curve
+
+from trainer.audit import bounds
+
+Scores = NDArray[np.float64]
+Members = NDArray[np.bool_]
+
+FALSE_POSITIVE_RATES = (0.001, 0.01)
+SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
+"""Parts of all trials that may be guessed on, on each side; the best on the choosing half is taken."""
+RESAMPLES = 100
+CURVE_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Rate:
+    """True positive rate at a threshold that was chosen elsewhere, with Clopper-Pearson intervals."""
+
+    wanted_fpr: float
+    tpr: float
+    tpr_interval: tuple[float, float]
+    fpr: float
+    """As it came out on the judged half."""
+    fpr_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Lower bounds of epsilon at one delta and confidence."""
+
+    delta: float
+    confidence: float
+    rates: float
+    """From one threshold's false positive and negative rates; any mechanism, independent trials."""
+    rates_gaussian: float
+    """The same under a Gaussian trade-off curve."""
+    guesses: float
+    """From the count of right guesses; any mechanism, trials of one run need not be independent."""
+    guesses_gaussian: float
+    """The same under a Gaussian trade-off curve."""
+    canaries: int
+    """Coins that were judged."""
+    guessed: int
+    correct: int
+    mu: float
+    """Largest lower bound of Gaussian DP's mu of the two."""
+
+    @property
+    def best(self) -> float:
+        """The tightest of those that assume nothing of the mechanism's shape."""
+        return max(self.rates, self.guesses)
+
+    @property
+    def best_gaussian(self) -> float:
+        """The tightest of those that assume a Gaussian trade-off curve."""
+        return max(self.rates_gaussian, self.guesses_gaussian)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """All figures of one attack on one target."""
+
+    trials: int
+    auc: float
+    auc_interval: tuple[float, float]
+    rates: tuple[Rate, ...]
+    bounds: Bounds | None
+    """95 %. None where membership was not thrown by coins: no bound follows then."""
+    strict: Bounds | None
+    """99.9 %: what a claim is refuted by, since an audit makes many tests."""
+    curve: tuple[tuple[float, ...], tuple[float, ...]]
+    """(FPR, TPR) for a plot."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, without the curve."""
+        made = asdict(self)
+        del made["curve"]
+        return made
+
+
+def judge(
+    chosen_on: tuple[Scores, Members], judged_on: tuple[Scores, Members], delta: float | None
+) -> Attack:
+    """Choose thresholds on the first half of the trials, judge them on the second.
+
+    Args:
+        chosen_on: scores (higher: more likely a member) and membership, any equal shapes.
+        judged_on: the same of other trials; for the AUC's interval the last axis is resampled.
+        delta: the claimed delta; None for no bounds of epsilon.
+    """
+    plain, strict = (
+        None if delta is None else lower_bounds(chosen_on, judged_on, delta, confidence)
+        for confidence in (bounds.CONFIDENCE, bounds.STRICT)
+    )
+    return Attack(
+        trials=judged_on[0].size,
+        auc=_auc(*judged_on),
+        auc_interval=_auc_interval(*judged_on),
+        rates=tuple(tpr_at(chosen_on, judged_on, wanted) for wanted in FALSE_POSITIVE_RATES),
+        bounds=plain,
+        strict=strict,
+        curve=_curve(*judged_on),
+    )
+
+
+def tpr_at(chosen_on: tuple[Scores, Members], judged_on: tuple[Scores, Members], wanted: float) -> Rate:
+    """True positive rate at the least threshold whose false positive rate was at most ``wanted``."""
+    scores, members = chosen_on
+    others = np.sort(scores[~members])[::-1]
+    allowed = int(wanted * len(others))
+    threshold = others[allowed] if allowed < len(others) else -np.inf
+    hits, count, alarms, rest = _counts(*judged_on, float(threshold))
+    return Rate(
+        wanted_fpr=wanted,
+        tpr=hits / count,
+        tpr_interval=bounds.interval(hits, count),
+        fpr=alarms / rest,
+        fpr_interval=bounds.interval(alarms, rest),
+    )
+
+
+def lower_bounds(
+    chosen_on: tuple[Scores, Members],
+    judged_on: tuple[Scores, Members],
+    delta: float,
+    confidence: float = bounds.CONFIDENCE,
+) -> Bounds:
+    """All lower bounds of epsilon at ``delta``."""
+
+    def by_rates(trials: tuple[Scores, Members], threshold: float) -> float:
+        return bounds.epsilon_from_rates(*_counts(*trials, threshold), delta, confidence)
+
+    def mu_by_rates(trials: tuple[Scores, Members], threshold: float) -> float:
+        return bounds.mu_from_rates(*_counts(*trials, threshold), confidence)
+
+    def by_guesses(trials: tuple[Scores, Members], share: float) -> float:
+        return bounds.one_run_epsilon(*guess(*trials, share), delta, confidence)
+
+    def mu_by_guesses(trials: tuple[Scores, Members], share: float) -> float:
+        return bounds.one_run_mu(*guess(*trials, share), confidence)
+
+    shares = np.array(SHARES)
+    thresholds = np.quantile(chosen_on[0], np.concatenate([shares, 1 - shares])).tolist()
+    best = max(SHARES, key=lambda each: by_guesses(chosen_on, each))
+    canaries, guessed, correct = guess(*judged_on, best)
+    mu_rates = mu_by_rates(judged_on, max(thresholds, key=lambda each: mu_by_rates(chosen_on, each)))
+    mu_guesses = mu_by_guesses(judged_on, max(SHARES, key=lambda each: mu_by_guesses(chosen_on, each)))
+    return Bounds(
+        delta=delta,
+        confidence=confidence,
+        rates=by_rates(judged_on, max(thresholds, key=lambda each: by_rates(chosen_on, each))),
+        rates_gaussian=bounds.gaussian_epsilon(mu_rates, delta),
+        guesses=by_guesses(judged_on, best),
+        guesses_gaussian=bounds.gaussian_epsilon(mu_guesses, delta),
+        canaries=canaries,
+        guessed=guessed,
+        correct=correct,
+        mu=max(mu_rates, mu_guesses),
+    )
+
+
+def guess(scores: Scores, members: Members, share: float) -> tuple[int, int, int]:
+    """Call the highest ``share`` of all trials members and the lowest non-members; abstain on the rest.
+
+    Returns:
+        Trials, guesses, right guesses. The number of guesses does not depend on the scores.
+    """
+    order = np.argsort(scores, axis=None, kind="stable")
+    flat = members.reshape(-1)[order]
+    side = max(1, min(int(share * len(flat)), len(flat) // 2))
+    correct = int((~flat[:side]).sum()) + int(flat[-side:].sum())
+    return len(flat), 2 * side, correct
+
+
+def _counts(scores: Scores, members: Members, threshold: float) -> tuple[int, int, int, int]:
+    called = scores > threshold
+    hits, alarms = int((called & members).sum()), int((called & ~members).sum())
+    return hits, int(members.sum()), alarms, int((~members).sum())
+
+
+def _auc(scores: Scores, members: Members) -> float:
+    """Probability that a member scores higher than a non-member, ties halved (Mann and Whitney)."""
+    flat = members.reshape(-1)
+    inside = int(flat.sum())
+    ranks = stats.rankdata(scores.reshape(-1))
+    return float((ranks[flat].sum() - inside * (inside + 1) / 2) / (inside * (len(flat) - inside)))
+
+
+def _auc_interval(scores: Scores, members: Members) -> tuple[float, float]:
+    """Bootstrap over the last axis (records); trials of one record in many runs stay together."""
+    rng = np.random.default_rng(0)
+    values = []
+    for _ in range(RESAMPLES):
+        picked = rng.integers(0, scores.shape[-1], scores.shape[-1])
+        drawn = members[..., picked]
+        if drawn.any() and not drawn.all():
+            values.append(_auc(scores[..., picked], drawn))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _curve(scores: Scores, members: Members) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    fpr, tpr, _ = roc_curve(members.reshape(-1), scores.reshape(-1))
+    step = max(1, len(fpr) // CURVE_POINTS)
+    # The left end, where the strong attacks are, is kept whole.
+    kept = np.unique(np.concatenate([np.arange(min(100, len(fpr))), np.arange(0, len(fpr), step)]))
+    return tuple(fpr[kept].tolist()), tuple(tpr[kept].tolist())

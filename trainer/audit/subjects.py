@@ -1,0 +1,222 @@
+"""What the attacks are run against: procedures that train on some of the records and score all of them.
+
+Each is a callable from a mask of members (N,) to scores (N,), higher where the model knows the record
+better: the logarithm of p / (1 - p) of its true class among its group's (Carlini et al. 2022, section V).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as fn
+
+from trainer.privacy.spend import Spend
+from trainer.training.fixed_features import FixedFeatures, private_means
+from trainer.training.steps import run_steps
+
+RIDGE = 1e-5
+"""Weight decay of the head without privacy: near none, as one would train it."""
+
+
+@dataclass(frozen=True)
+class Cached:
+    """Records whose features were computed once."""
+
+    features: Tensor
+    """(N, V, D), V views of each; the first is the image itself."""
+    labels: Tensor
+    """(N,) positions of classes."""
+    group_of_class: Tensor
+    """(classes,) positions of groups."""
+
+    @property
+    def groups(self) -> Tensor:
+        """(N,)."""
+        return self.group_of_class[self.labels]
+
+    @property
+    def mask(self) -> Tensor:
+        """(N, classes): 0 for the classes of the record's own group, -inf for the others."""
+        return torch.where(self.groups[:, None] == self.group_of_class, 0.0, -torch.inf)
+
+    def take(self, rows: NDArray[np.intp]) -> Cached:
+        """Some of the records."""
+        picked = torch.from_numpy(rows)
+        return Cached(self.features[picked], self.labels[picked], self.group_of_class)
+
+    def join(self, other: Cached) -> Cached:
+        """These records and then others of the same shape."""
+        return Cached(
+            torch.cat([self.features, other.features]),
+            torch.cat([self.labels, other.labels]),
+            self.group_of_class,
+        )
+
+
+def confidence(logits: Tensor, mask: Tensor, labels: Tensor) -> NDArray[np.float64]:
+    """Logarithm of p / (1 - p) of the true class, (N,), from logits (N, classes); stable for p near one."""
+    allowed = logits.double() + mask
+    own = allowed.gather(1, labels[:, None])[:, 0]
+    rest = allowed.scatter(1, labels[:, None], -torch.inf).logsumexp(1)
+    return np.asarray((own - rest).numpy(), np.float64)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A trained linear head: weight (classes, D), bias (classes,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def score(self, records: Cached) -> NDArray[np.float64]:
+        """Confidence on the first view of each record."""
+        return confidence(records.features[:, 0] @ self.weight.T + self.bias, records.mask, records.labels)
+
+
+HeadTrainer = Callable[[Cached], Head]
+
+
+def scorer(train: HeadTrainer, records: Cached) -> Callable[[NDArray[np.bool_]], NDArray[np.float64]]:
+    """A head's training as a procedure to attack."""
+    return lambda members: train(records.take(np.flatnonzero(members))).score(records)
+
+
+@dataclass(frozen=True)
+class PrivateHead:
+    """The head as ``trainer fit`` trains it: the same released means, steps and noise, on cached features.
+
+    ``noise_factor`` and ``unclipped`` break it on purpose, for controls: an audit that does not notice is
+    worth nothing.
+    """
+
+    engine: FixedFeatures
+    spend: Spend
+    noise_factor: float = 1.0
+    unclipped: float = 1.0
+    """Factor on the clip at the same absolute noise."""
+
+    def __call__(self, records: Cached) -> Head:
+        """Train once, with noise from the operating system."""
+        release_of_means, steps = self.spend
+        groups, of_class = records.groups, records.group_of_class
+        count = int(of_class.max()) + 1
+        means = private_means(
+            records.features, groups.numpy(), count, release_of_means.noise * self.noise_factor
+        )
+        centred = records.features - means[groups][:, None]
+        classes = len(of_class)
+        head = nn.Linear(centred.shape[2], classes, bias=False)
+        nn.init.zeros_(head.weight)
+        mask, labels, views = records.mask, records.labels, centred.shape[1]
+
+        def loss(model: nn.Module, rows: NDArray[np.intp]) -> Tensor:
+            logits = model(centred[rows]) + mask[rows][:, None]
+            each = fn.cross_entropy(
+                logits.flatten(0, 1), labels[rows].repeat_interleave(views), reduction="none"
+            )
+            return each.view(-1, views).mean(1)
+
+        with quiet():
+            run_steps(
+                head,
+                loss,
+                len(labels),
+                replace(steps, noise=steps.noise * self.noise_factor / self.unclipped),
+                rate=self.engine.rate,
+                clip=self.engine.clip * self.unclipped,
+                averaging=self.engine.averaging,
+                physical=self.engine.physical,
+            )
+        weight = head.weight.detach().clone()
+        return Head(weight, -(weight * means[of_class]).sum(1))
+
+
+@dataclass(frozen=True)
+class PlainHead:
+    """The same head without privacy: exact means, no clip, no noise, trained until it stands still."""
+
+    iterations: int = 60
+    ridge: float = RIDGE
+
+    def __call__(self, records: Cached) -> Head:
+        """Train by L-BFGS."""
+        features, labels, mask = records.features[:, 0], records.labels, records.mask
+        count = int(records.group_of_class.max()) + 1
+        means = torch.stack(
+            [
+                features[records.groups == group].mean(0)
+                if bool((records.groups == group).any())
+                else torch.zeros(features.shape[1])
+                for group in range(count)
+            ]
+        )
+        centred = features - means[records.groups]
+        weight = torch.zeros(len(records.group_of_class), features.shape[1], requires_grad=True)
+        optimizer = torch.optim.LBFGS([weight], max_iter=self.iterations, line_search_fn="strong_wolfe")
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss = fn.cross_entropy(centred @ weight.T + mask, labels) + self.ridge * (weight**2).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
+        final = weight.detach()
+        return Head(final, -(final * means[records.group_of_class]).sum(1))
+
+
+class SmallNet(nn.Sequential):
+    """A small CNN for gray images (B, 1, side, side), side a multiple of 8; trained from scratch."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(
+            nn.Conv2d(1, 16, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3, 2, 1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(256, classes),
+        )
+
+
+@dataclass(frozen=True)
+class SmallNetTrainer:
+    """A network without privacy on few images, trained until it knows them by heart: the contrast."""
+
+    images: Tensor
+    """(N, 1, side, side), standardised."""
+    labels: Tensor
+    group_of_class: Tensor
+    steps: int = 80
+
+    def __call__(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Train on the members by full-batch Adam and score all."""
+        records = Cached(self.images.flatten(1)[:, None], self.labels, self.group_of_class)
+        rows = torch.from_numpy(np.flatnonzero(members))
+        net = SmallNet(len(self.group_of_class))
+        optimizer = torch.optim.Adam(net.parameters(), lr=4e-3)
+        mask = records.mask
+        for _ in range(self.steps):
+            optimizer.zero_grad()
+            loss = fn.cross_entropy(net(self.images[rows]) + mask[rows], self.labels[rows])
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        with torch.no_grad():
+            return confidence(net(self.images), mask, self.labels)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back the progress lines of an inner piece of work that an outer bar already counts."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
