@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from edge.messages import NOTICE
+from trainer.release.card_figures import figure_lines
 from trainer.training.run_record import RunRecord
-
-MEAN = "mean_within_modality_balanced_accuracy"
 
 
 def model_card(record: RunRecord, figures: dict[str, Any] | None) -> str:
@@ -22,7 +21,7 @@ def model_card(record: RunRecord, figures: dict[str, Any] | None) -> str:
     if figures is None:
         lines.append("Not evaluated. Do not rely on this model for anything.")
     else:
-        lines += _figures(figures)
+        lines += figure_lines(figures)
     return "\n".join(lines) + "\n"
 
 
@@ -59,39 +58,6 @@ def _data(record: RunRecord) -> Iterator[str]:
     yield ""
     for name, about in data.get("sets", {}).items():
         yield f"- `{name}`: " + " ".join(f"{key}: {value}." for key, value in about.items())
-
-
-def _figures(figures: dict[str, Any]) -> Iterator[str]:
-    yield (
-        f"Split `{figures['split']}`, {figures['images']} images of {figures['groups']} groups, modality "
-        f"known; 95 % intervals by bootstrap over groups. {figures['left_out']} images were left out: "
-        "the model lacks their class."
-    )
-    yield ""
-    yield "| figure | value (95 % interval) |"
-    yield "|---|---|"
-    yield f"| accuracy | {_with_interval(figures, 'accuracy')} |"
-    yield f"| mean of the within-modality balanced accuracies | {_with_interval(figures, MEAN)} |"
-    for modality, part in figures["per_modality"].items():
-        yield f"| {modality}: balanced accuracy | {_with_interval(part, 'balanced_accuracy')} |"
-        for name, recall in part["recall"].items():
-            yield f"| recall of {name} | {recall:.3f} |"
-        for source, each in part["per_source"].items():
-            if each["classes"] > 1:
-                yield f"| {modality}: balanced accuracy within {source} | {each['balanced_accuracy']:.3f} |"
-    yield f"| abstained | {figures['abstained']:.3f} |"
-    yield f"| accuracy where it gave a label | {figures['accuracy_where_labelled']:.3f} |"
-    yield f"| expected calibration error | {figures['expected_calibration_error']:.3f} |"
-    yield ""
-    yield (
-        "Compare these figures with what brightness and sharpness alone reach on the same data (see Data): "
-        "where those come near or pass, a figure does not show that the model has learned the disease."
-    )
-
-
-def _with_interval(part: dict[str, Any], name: str) -> str:
-    low, high = part[f"{name}_interval"]
-    return f"{part[name]:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _number(value: float | None) -> str:

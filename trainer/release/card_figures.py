@@ -1,0 +1,86 @@
+"""The figures of a model card, from the JSON of ``trainer evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+MEAN = "mean_within_modality_balanced_accuracy"
+
+
+def figure_lines(figures: dict[str, Any]) -> Iterator[str]:
+    """Markdown lines: figures with their intervals, then what they do not show."""
+    yield (
+        f"Split `{figures['split']}`, {figures['images']} images of {figures['groups']} groups, modality "
+        f"known; 95 % intervals by bootstrap over groups. {figures['left_out']} images were left out: "
+        f"the model lacks their class. This was read number {figures['split_reads']} of the split."
+    )
+    yield ""
+    yield "| figure | value (95 % interval) |"
+    yield "|---|---|"
+    yield from (f"| {name} | {value} |" for name, value in _rows(figures))
+    yield ""
+    yield from (f"- {text}" for text in _cautions(figures))
+
+
+def _rows(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "accuracy", _value(figures, "accuracy")
+    yield "mean of the within-modality balanced accuracies", _value(figures, MEAN)
+    yield "macro F1", _value(figures, "macro_f1")
+    yield "accuracy among all classes, modality unknown", _value(figures, "accuracy_modality_unknown")
+    for modality, part in figures["per_modality"].items():
+        note = f" ({part['evidence']})" if part["evidence"] else ""
+        yield f"{modality}: balanced accuracy{note}", _value(part, "balanced_accuracy")
+        for name, each in part["per_class"].items():
+            yield f"sensitivity of {name}", _value(each, "sensitivity")
+            yield f"specificity of {name}", _value(each, "specificity")
+        for source, each in part["per_source"].items():
+            if each["classes"] > 1:
+                yield f"{modality}: balanced accuracy within {source}", _value(each, "balanced_accuracy")
+    for source, part in figures["within_source"].items():
+        yield f"AUC of {part['negative']} against {part['positive']} within {source}", _value(part, "auc")
+    for modality, probe in _probes(figures).items():
+        yield f"{modality}: brightness and sharpness alone", _value(probe, "balanced_accuracy")
+        yield f"{modality}: lead of the model over them", _value(probe, "margin")
+    yield "abstained", _value(figures, "abstained")
+    yield "accuracy where it gave a label", _value(figures, "accuracy_where_labelled")
+    yield "expected calibration error", _value(figures, "expected_calibration_error")
+    if "others" in figures:
+        yield (
+            "images it was not made for that got no label",
+            _value(figures["others"]["standard"], "abstained"),
+        )
+
+
+def _probes(figures: dict[str, Any]) -> dict[str, Any]:
+    """Shortcut probes, of published images alone: they are fitted on the train split without noise."""
+    if not figures.get("published_sets_only"):
+        return {}
+    probes = figures.get("shortcut", {}).items()
+    return {name: each for name, each in probes if isinstance(each, dict) and "margin" in each}
+
+
+def _cautions(figures: dict[str, Any]) -> Iterator[str]:
+    worst = figures["worst_class"]
+    yield f"Weakest class: {worst['class']}, sensitivity {_value(worst, 'sensitivity')}."
+    lost = [name for name, probe in _probes(figures).items() if not probe["beaten"]]
+    if lost:
+        yield (
+            f"{', '.join(lost)}: not shown to be better than brightness and sharpness alone, so these figures "
+            "do not show that the model has learned the disease."
+        )
+    few = [name for name, part in figures["per_modality"].items() if part["evidence"]]
+    if few:
+        yield f"{', '.join(few)}: too few groups; the figures are no evidence."
+    yield (
+        "These figures were read off the images of this split without noise. The privacy statement covers the "
+        "images that the network was trained on, through the network alone."
+    )
+
+
+def _value(part: dict[str, Any], name: str) -> str:
+    value = part.get(name)
+    if value is None:
+        return "not measured"
+    low, high = part[f"{name}_interval"]
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
