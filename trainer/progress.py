@@ -6,6 +6,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+
+Note = Callable[[str, int], str]
+"""Title of some work and its steps so far -> what else to show, perhaps nothing."""
+
+_note: ContextVar[Note | None] = ContextVar("note", default=None)
+
+
+@contextmanager
+def noted(note: Note) -> Iterator[None]:
+    """Let ``note`` speak in all progress shown meanwhile, for example of the budget spent."""
+    token = _note.set(note)
+    try:
+        yield
+    finally:
+        _note.reset(token)
 
 
 @contextmanager
@@ -14,6 +30,11 @@ def progress(title: str, steps: int) -> Iterator[Callable[[str], None]]:
 
     A terminal gets a bar with the time left; anything else gets a line every ten percent.
     """
+    note, done = _note.get(), 0
+
+    def and_note(text: str) -> str:
+        return " ".join(part for part in (text, note(title, done) if note else "") if part)
+
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,9 +42,15 @@ def progress(title: str, steps: int) -> Iterator[Callable[[str], None]]:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, TextColumn("{task.fields[text]}"), console=Console(stderr=True)) as bar:
             task = bar.add_task(title, total=steps, text="")
-            yield lambda text: bar.update(task, advance=1, text=text)
+
+            def advance_bar(text: str) -> None:
+                nonlocal done
+                done += 1
+                bar.update(task, advance=1, text=and_note(text))
+
+            yield advance_bar
         return
-    started, done, shown = time.monotonic(), 0, -1
+    started, shown = time.monotonic(), -1
 
     def advance(text: str) -> None:
         nonlocal done, shown
@@ -32,6 +59,6 @@ def progress(title: str, steps: int) -> Iterator[Callable[[str], None]]:
             shown = 10 * done // steps
             spent = time.monotonic() - started
             left = spent / done * (steps - done)
-            print(f"{title}: {done}/{steps}, {left:.0f} s left {text}", file=sys.stderr, flush=True)
+            print(f"{title}: {done}/{steps}, {left:.0f} s left {and_note(text)}", file=sys.stderr, flush=True)
 
     yield advance

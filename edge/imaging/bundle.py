@@ -94,6 +94,8 @@ class Privacy(_Part):
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
+    mode: Literal["release", "research"] = "release"
+    """``research``: trained on a public benchmark without a limit on what was spent; boxes refuse it."""
     mechanism: str
     epsilon: Annotated[float, Field(gt=0)] | None
     """None says plainly that the model was trained without a guarantee."""
@@ -201,16 +203,19 @@ class Bundle:
         return [index for index, each in enumerate(self.classes) if each.group == group]
 
     @classmethod
-    def load(cls, path: Path, trusted_root: Path, now: datetime | None = None) -> Bundle:
+    def load(
+        cls, path: Path, trusted_root: Path, now: datetime | None = None, *, allow_research: bool = False
+    ) -> Bundle:
         """Verify a bundle from the trusted root down and read it.
 
         Args:
             path: directory of the bundle.
             trusted_root: TUF root metadata installed with the box; the bundle's own root is not trusted.
             now: UTC time to tell expiry by; None tells nothing.
+            allow_research: take a research bundle, too; for judging one on the workstation, never on a box.
 
         Raises:
-            BundleError: anything is unsigned, altered, mixed up, missing or malformed.
+            BundleError: anything is unsigned, altered, mixed up, missing or malformed, or it is no release.
         """
         try:
             chain = verify_directory(path, trusted_root, now)
@@ -226,6 +231,8 @@ class Bundle:
             privacy = Privacy.model_validate(_json(chain.targets[PRIVACY]))
         except (ValidationError, ValueError) as error:
             raise BundleError(f"bundle {path} is malformed: {error}") from None
+        if privacy.mode != "release" and not allow_research:
+            raise BundleError(f"bundle {path} is of a research run and no release; it is refused")
         try:
             preprocess.parse(spec.preprocess)
         except ValueError as error:

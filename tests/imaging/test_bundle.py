@@ -270,6 +270,20 @@ def test_named_preprocessing_is_what_the_box_does(files: Path, releaser: Release
     assert Bundle.load(files, root, NOW).preprocessing == wanted
 
 
+def test_a_research_bundle_is_no_release(files: Path, releaser: Releaser) -> None:
+    (files / "targets" / "privacy.json").write_text(json.dumps({**PRIVACY, "mode": "research"}))
+    releaser.sign(files)
+    root = files.parent / "root.json"
+    root.write_bytes(releaser.root)
+    with pytest.raises(BundleError, match="research run"):
+        Bundle.load(files, root, NOW)
+    assert Bundle.load(files, root, NOW, allow_research=True).privacy.mode == "research"
+
+
+def test_a_statement_without_a_mode_is_a_release(bundle: tuple[Path, Path]) -> None:
+    assert Bundle.load(*bundle, NOW).privacy.mode == "release"
+
+
 def test_groups_must_agree(files: Path, releaser: Releaser) -> None:
     (files / "targets" / "bundle.json").write_text(json.dumps({**SPEC, "temperature": {"h": 1.0}}))
     releaser.sign(files)

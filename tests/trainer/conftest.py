@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,20 @@ import pytest
 torch = pytest.importorskip("torch", reason="the trainer's extra is not installed: pip install '.[trainer]'")
 pytest.importorskip("opacus", reason="the trainer's extra is not installed: pip install '.[trainer]'")
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ledgers_of_a_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes into the user's own ledgers; fixtures of a module share one directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGE_LEDGER", str(tmp_path_factory.mktemp("ledgers")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _ledgers_of_a_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test starts with no ledger."""
+    monkeypatch.setenv("EDGE_LEDGER", str(tmp_path_factory.mktemp("ledgers")))
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,8 @@ def run(request: pytest.FixtureRequest, index: Path, tmp_path_factory: pytest.Te
         request.param,
         "--steps",
         4,
+        "--ledger",
+        out.parent / "ledgers",
         *more,
     )
     assert code == 0

@@ -50,6 +50,8 @@ def trainer(known: dict[str, IntendedUse], depth: str, epsilon: float | None, de
                 prior=PRIOR if engine.needs_prior else None,
                 out=Path(folder),
                 data_note=sources.describe(records),
+                # Counted in the ledger; the networks are thrown away, so nothing of them is released.
+                terms=fit.Terms(mode="research", public="cross-validation"),
             )
             _, net = run_record.load(Path(folder))
         runner = Runner(onnx_graph.build(net, "fp32").SerializeToString())

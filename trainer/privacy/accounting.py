@@ -12,7 +12,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+import numpy as np
 from dp_accounting import dp_event
 from dp_accounting.pld import PLDAccountant
 from dp_accounting.privacy_accountant import NeighboringRelation
@@ -23,29 +25,43 @@ SLACK = 5e-4
 """Part of the target epsilon that calibration may leave unspent."""
 
 
-def epsilon(spend: Spend, delta: float) -> float:
-    """Epsilon at ``delta`` by privacy loss distributions; an upper bound. Infinite without noise."""
+def epsilon(spend: Spend, delta: float, group: int = 1) -> float:
+    """Epsilon at ``delta`` by privacy loss distributions; an upper bound. Infinite without noise.
+
+    With ``group`` above 1: the epsilon of group privacy, for adding or removing that many units at once.
+    It is computed exactly, too: in a Poisson sample a binomial number of them takes part, which is a
+    mixture of Gaussians (Ganesh 2024, arXiv 2401.10294), not the loose k x epsilon.
+    """
     _check_delta(delta)
     if any(release.noise == 0 for release in spend):
         return math.inf
-    sampled = sum(release.steps for release in spend if release.sampling_rate < 1)
-    # Rounding is upwards and adds at most steps x interval: a coarse grid for few steps is still a bound.
-    interval = max(1e-4, min(1e-3, 2e-2 / max(sampled, 1)))
+    sampled = [release for release in spend if release.sampling_rate < 1]
+    steps = sum(release.steps for release in sampled)
+    # Rounding is upwards, and by connecting the dots it adds about steps x interval squared: small here.
+    interval = min(1e-3, max(1e-4, 1e-2 / math.sqrt(max(steps, 1)))) if sampled else 1e-4
     accountant = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE, interval)
     unsampled = mu(tuple(release for release in spend if release.sampling_rate == 1))
-    if unsampled > 0:
-        # Gaussian mechanisms on all units compose exactly into one, whose noise is 1 / mu.
-        accountant.compose(dp_event.GaussianDpEvent(1 / unsampled))
-    for release in spend:
-        if release.sampling_rate < 1:
-            gaussian = dp_event.GaussianDpEvent(release.noise)
-            accountant.compose(dp_event.PoissonSampledDpEvent(release.sampling_rate, gaussian), release.steps)
-    return float(accountant.get_epsilon(delta))
+    with np.errstate(over="ignore"):
+        if unsampled > 0:
+            # Gaussian mechanisms on all units compose exactly into one, whose noise is 1 / mu.
+            accountant.compose(dp_event.GaussianDpEvent(1 / (group * unsampled)))
+        for release in sampled:
+            accountant.compose(_sampled(release, group), release.steps)
+        return float(accountant.get_epsilon(delta))
+
+
+def _sampled(release: Release, group: int) -> dp_event.DpEvent:
+    if group == 1:
+        return dp_event.PoissonSampledDpEvent(release.sampling_rate, dp_event.GaussianDpEvent(release.noise))
+    rate = release.sampling_rate
+    chances = [
+        math.comb(group, taken) * rate**taken * (1 - rate) ** (group - taken) for taken in range(group + 1)
+    ]
+    return dp_event.MixtureOfGaussiansDpEvent(release.noise, [float(k) for k in range(group + 1)], chances)
 
 
 def epsilon_prv(spend: Spend, delta: float) -> float:
     """The same by Opacus' PRV accountant: an independent implementation of an independent method."""
-    import numpy as np
     from opacus.accountants import PRVAccountant
 
     _check_delta(delta)
@@ -140,14 +156,72 @@ def calibrate(make: Callable[[float], Spend], target: float, delta: float) -> Sp
         if (1 - SLACK) * target <= spent <= target:
             return made
         low, high = (noise, high) if spent > target else (low, noise)
-        if before is not None and before[1] != spent and before[0] != noise:
+        known = 0 < spent < math.inf
+        if known and before is not None and before[1] != spent and before[0] != noise:
             slope = math.log(spent / before[1]) / math.log(noise / before[0])
-        before = noise, spent
+        before = (noise, spent) if known else before
         # Secant on logarithms; a proposal outside of what is known is replaced by the middle.
-        noise *= ((1 - SLACK / 2) * target / spent) ** (1 / min(slope, -0.3))
+        noise *= ((1 - SLACK / 2) * target / spent) ** (1 / min(slope, -0.3)) if known else 1
         if not low < noise < high:
             noise = math.sqrt(max(low, 1e-3) * high) if math.isfinite(high) else 2 * low
     raise SpendError("no noise in reach meets this epsilon; take a larger one, or fewer fixed releases")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the accountants say of one spend at one delta."""
+
+    pld: float
+    """The stated epsilon."""
+    prv: float
+    """An upper bound with an error of 0.01."""
+    gaussian: float | None
+    """The exact value; None where sampling leaves no closed form."""
+
+
+def figures(spend: Spend, delta: float) -> Figures:
+    """All accountants on one spend.
+
+    Raises:
+        SpendError: there is no noise, or they disagree by more than their own errors: nothing may be
+            stated until somebody knows why.
+    """
+    pld, prv = epsilon(spend, delta), epsilon_prv(spend, delta)
+    gaussian = epsilon_gaussian(spend, delta) if all(r.sampling_rate == 1 for r in spend) else None
+    if not (math.isfinite(pld) and math.isfinite(prv)):
+        raise SpendError("this spend has no finite epsilon: some release has too little noise")
+    if abs(prv - pld) > 0.03 + 0.02 * pld or (
+        gaussian is not None and abs(gaussian - pld) > 2e-3 + 1e-3 * pld
+    ):
+        raise SpendError(
+            f"the accountants disagree: PLD {pld:.4f}, PRV {prv:.4f}, exact {gaussian}; nothing was trained"
+        )
+    return Figures(pld, prv, gaussian)
+
+
+def meter(spend: Spend, delta: float) -> Callable[[str, int], str]:
+    """What to show while a spend is spent: a function of the release at work and its steps so far.
+
+    How much of a budget is spent depends on no image, so it may be shown. Releases happen in the order of
+    ``spend``; what is not one of them gets an empty text.
+    """
+    total = epsilon(spend, delta)
+    known: dict[tuple[int, int], float] = {}
+
+    def show(what: str, done: int) -> str:
+        places = [index for index, release in enumerate(spend) if release.what == what]
+        if not places or not 0 < done <= spend[places[0]].steps:
+            return ""
+        place = places[0]
+        release = spend[place]
+        # A tenth of the steps at a time, rounded up: accountants are slow, and more is never less.
+        tenth = -(-done * 10 // release.steps)
+        if (place, tenth) not in known:
+            part = replace(release, steps=max(1, -(-release.steps * tenth // 10)))
+            known[place, tenth] = epsilon((*spend[:place], part), delta)
+        return f"epsilon {known[place, tenth]:.2f} of {total:.2f} spent"
+
+    return show
 
 
 def _near_mu(spend: Spend) -> float:
@@ -178,16 +252,3 @@ def _check(target: float, delta: float) -> None:
     if not (math.isfinite(target) and target > 0):
         raise SpendError(f"expected epsilon > 0, got {target}")
     _check_delta(delta)
-
-
-__all__ = [
-    "Release",
-    "calibrate",
-    "epsilon",
-    "epsilon_gaussian",
-    "epsilon_of_mu",
-    "epsilon_prv",
-    "gaussian_delta",
-    "gaussian_mu",
-    "mu",
-]

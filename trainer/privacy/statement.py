@@ -4,45 +4,110 @@ from __future__ import annotations
 
 from edge.imaging.bundle import Privacy
 from trainer.privacy import accounting, noise
+from trainer.privacy.accounting import Figures
+from trainer.privacy.ledger import Reservation
 from trainer.privacy.spend import Spend, to_json
 
+GROUPS = (2, 5)
+"""Numbers of units whose joint protection is stated."""
+TUNED = (
+    "nothing on the images of this run: settings on procedural images, thresholds and temperature by a rule "
+    "fixed beforehand"
+)
 
-def privacy_statement(spend: Spend, clip: float, delta: float, records: int) -> Privacy:
-    """What the accountants say of a spend, with everything needed to compute it again."""
+
+def privacy_statement(
+    reservation: Reservation, figures: Figures, *, clip: float, unit: str, cap: int = 1
+) -> Privacy:
+    """What the accountants say of a run on record, with everything needed to compute it again.
+
+    Args:
+        reservation: the run in its ledger.
+        figures: of its spend at its delta.
+        clip: L2 bound of one unit's contribution to a step.
+        unit: as `trainer.training.units.Units.words` names it.
+        cap: largest number of records of a unit.
+    """
+    run, account = reservation.run, reservation.account
+    spend, delta, name = run.spend, run.delta, account.unit
     main = max(spend, key=lambda release: release.steps)
-    releases = "; ".join(
-        f"{release.what}: {release.steps} Gaussian release{'s' if release.steps > 1 else ''}, noise "
-        f"multiplier {release.noise:.4f}, sampling rate {release.sampling_rate:g}"
-        for release in spend
-    )
+    groups = {size: accounting.epsilon(spend, delta, size) for size in GROUPS}
     return Privacy.model_validate(
         {
-            "mechanism": f"Gaussian noise on clipped per-record contributions, composed: {releases}",
-            "epsilon": accounting.epsilon(spend, delta),
+            "mode": run.mode,
+            "mechanism": f"Gaussian noise on contributions clipped per {name}, composed: {_words(spend)}",
+            "epsilon": figures.pld,
             "delta": delta,
-            "unit": "image",
-            "adjacency": "add or remove one image",
-            "sampling": "Poisson, each image on its own, drawn from the operating system's CSPRNG",
+            "unit": unit,
+            "records_per_unit": cap,
+            "adjacency": f"add or remove one {name}" + (", with all its images" if name != "image" else ""),
+            "sampling": _sampling(spend, name),
             "sampling_rate": main.sampling_rate,
             "noise_multiplier": main.noise,
             "releases": to_json(spend),
             "clip": clip,
             "steps": main.steps,
             "accountant": "PLD (dp-accounting)",
-            "epsilon_cross_check": accounting.epsilon_prv(spend, delta),
-            "records": records,
+            "epsilon_cross_check": figures.prv,
+            "epsilon_gaussian_dp": figures.gaussian,
+            "group_epsilon": {str(size): round(value, 3) for size, value in groups.items()},
+            "records": account.count,
             "records_public": True,
             "noise_source": noise.SOURCE,
-            "tuned": (
-                "nothing on private data: clip and learning rate on procedural images, thresholds and "
-                "temperature by a rule fixed beforehand"
-            ),
-            "tuning_cost": "none",
+            "tuned": TUNED + _research(reservation),
+            "tuning_cost": "none" if not reservation.research else "not in epsilon: see tuned",
+            "ledger": _ledger(reservation),
             "not_covered": (
-                "The unit is one image. A patient with several images is protected less (group privacy: at "
-                "epsilon 2, two images about 4.4, five about 13). The number of images, their number in each "
-                "group and their modality are treated as public. The guarantee is of this one run: further "
-                "runs on the same images add up."
+                f"The unit is one {name}. "
+                + (
+                    "A patient with several images is protected less: for "
+                    if name == "image"
+                    else "Of several patients together, for example a family, for "
+                )
+                + ", for ".join(f"{size} together epsilon is {value:.1f}" for size, value in groups.items())
+                + f". The number of {name}s, their number in each group of classes and their modality are "
+                "treated as public. What is shown of single test images, and figures measured on them, are "
+                "no part of it. The guarantee is of this one run; what all release runs on these images "
+                "spent together stands beside it."
             ),
         }
     )
+
+
+def _words(spend: Spend) -> str:
+    return "; ".join(
+        f"{release.what}: {release.steps} release{'s' if release.steps > 1 else ''}, noise multiplier "
+        f"{release.noise:.4f}, sampling rate {release.sampling_rate:g}"
+        for release in spend
+    )
+
+
+def _sampling(spend: Spend, unit: str) -> str:
+    if all(release.sampling_rate == 1 for release in spend):
+        return f"none: each release takes every {unit}"
+    return f"Poisson, each {unit} on its own, drawn from the operating system's CSPRNG"
+
+
+def _research(reservation: Reservation) -> str:
+    runs = [run for run in reservation.research if run.id != reservation.run.id]
+    if not runs:
+        return ""
+    benchmarks = ", ".join(sorted({run.public for run in runs if run.public}))
+    return (
+        f"; but {len(runs)} research runs saw some of these images, as a public benchmark ({benchmarks}), "
+        "and what their makers learnt from them is not in epsilon"
+    )
+
+
+def _ledger(reservation: Reservation) -> dict[str, object]:
+    account, run = reservation.account, reservation.run
+    about: dict[str, object] = {"id": account.id, "run": run.id, "line": run.line, "hash": run.hash}
+    about["research_runs"] = len(reservation.research)
+    if account.budget is not None:
+        about |= {
+            "release_runs": len(account.of("release")),
+            "epsilon_spent": round(account.spent(), 4),
+            "budget": {"epsilon": account.budget.epsilon, "delta": account.budget.delta},
+            "budget_raised": list(account.raised),
+        }
+    return about

@@ -43,7 +43,9 @@ def golden_images() -> NDArray[np.uint8]:
     return np.stack([np.asarray(cv2.resize(each, (side, side)), np.uint8) for each in small])
 
 
-def export(run: Path, keys: Path, out: Path, figures: Path | None = None) -> dict[str, Any]:
+def export(
+    run: Path, keys: Path, out: Path, figures: Path | None = None, *, research: bool = False
+) -> dict[str, Any]:
     """Write both networks, golden data, statements and signatures to ``out``; return a summary.
 
     Args:
@@ -51,11 +53,18 @@ def export(run: Path, keys: Path, out: Path, figures: Path | None = None) -> dic
         keys: the releaser's key directory; made on first use.
         out: directory of the bundle; its former content is replaced.
         figures: JSON of ``trainer evaluate`` on a bundle of the same network, for the model card.
+        research: allow a research run. Its bundle is marked, and no box loads it.
 
     Raises:
-        ExportError: the network could overflow, disagrees with itself, or is too large.
+        ExportError: the run was made for research; the network could overflow, disagrees with itself, or
+            is too large.
     """
     record, net = run_record.load(run)
+    if record.privacy.mode != "release" and not research:
+        raise ExportError(
+            f"{run} is a research run, which no ledger limited: nothing is released of it. Train with --mode "
+            "release, or give --research for a marked bundle that trainer evaluate reads and boxes refuse"
+        )
     models = {which: onnx_graph.build(net, which).SerializeToString() for which in ("fp32", "fp16")}
     if sum(map(len, models.values())) > MAX_BYTES:
         raise ExportError(f"both networks together exceed {MAX_BYTES} bytes")

@@ -38,15 +38,44 @@ def _uses(record: RunRecord) -> Iterator[str]:
 
 def _privacy(record: RunRecord) -> Iterator[str]:
     privacy = record.privacy
+    more = privacy.model_extra or {}
+    if privacy.mode == "research":
+        yield "**A research run on a public benchmark: no ledger limited it, and it is no release.**"
+        yield ""
     yield f"- epsilon {_number(privacy.epsilon)} at delta {privacy.delta}; unit: one {privacy.unit}"
     yield f"- adjacency: {privacy.adjacency}"
     yield f"- mechanism: {privacy.mechanism}"
     yield f"- sampling: {privacy.sampling}; rate {privacy.sampling_rate}; {privacy.steps} steps"
     yield f"- noise multiplier {privacy.noise_multiplier:.4f}; clipping norm {privacy.clip}"
-    yield f"- accountant: {privacy.accountant}; cross-check by PRV: {_number(privacy.epsilon_cross_check)}"
+    exact = more.get("epsilon_gaussian_dp")
+    yield (
+        f"- accountant: {privacy.accountant}; cross-check by PRV: {_number(privacy.epsilon_cross_check)}"
+        + (f"; exact by Gaussian DP: {_number(exact)}" if exact is not None else "")
+    )
+    if more.get("group_epsilon"):
+        groups = (f"{size} together {value:.1f}" for size, value in more["group_epsilon"].items())
+        yield f"- group privacy, same delta: {', '.join(groups)}"
+    if more.get("records_per_unit", 1) > 1:
+        yield f"- at most {more['records_per_unit']} images of a unit were used"
     yield f"- records: {privacy.records}, treated as public; noise: {privacy.noise_source}"
     yield f"- tuned: {privacy.tuned}; cost of tuning: {privacy.tuning_cost}"
+    if "ledger" in more:
+        yield f"- ledger: {_ledger(more['ledger'])}"
     yield f"- not covered: {privacy.not_covered}"
+
+
+def _ledger(ledger: dict[str, Any]) -> str:
+    text = f"run {ledger['run']} of ledger {ledger['id']}"
+    if "budget" in ledger:
+        budget = ledger["budget"]
+        text += (
+            f"; with it, {ledger['release_runs']} release run(s) on these images spent epsilon "
+            f"{ledger['epsilon_spent']:.4f} together, of a budget of {budget['epsilon']:g} at delta "
+            f"{budget['delta']:g}"
+        )
+    for reason in ledger.get("budget_raised", []):
+        text += f"; the budget was raised: {reason}"
+    return f"{text}; research runs on the same images: {ledger['research_runs']}"
 
 
 def _data(record: RunRecord) -> Iterator[str]:

@@ -1,24 +1,38 @@
-"""``trainer fit``: spend computed, network trained by an engine, run recorded. No step count is adaptive.
+"""``trainer fit``: account, put on record, train, write down. In this order, and never another.
 
-What is kept is a moving average of the weights; nothing is chosen by looking at private data.
+Nothing private is looked at before the run stands in its ledger; the steps are fixed beforehand, and what
+is kept is a moving average of the weights: nothing is chosen by looking at private data.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from trainer.data.record import Record
 from trainer.network.edge_net import EdgeNet
 from trainer.prior.pretrain import load_prior
+from trainer.privacy import accounting
+from trainer.privacy.batch_check import refuse_batch_dependence
+from trainer.privacy.fingerprint import DataSet, fingerprint
+from trainer.privacy.ledger import Budget, Ledgers, Mode, Reservation, default_folder
+from trainer.privacy.spend import Spend
 from trainer.privacy.statement import privacy_statement
+from trainer.progress import noted
 from trainer.training import run_record
 from trainer.training.dp_sgd import DpSgd
 from trainer.training.engine import Engine
 from trainer.training.fixed_features import FixedFeatures
 from trainer.training.task import Task
+from trainer.training.units import Units
 
 MIN_PROBABILITY = 0.5
 THRESHOLD_RULE = (
@@ -26,29 +40,66 @@ THRESHOLD_RULE = (
     "fixed before training; no image was used to choose them"
 )
 
-ENGINES: dict[str, type[FixedFeatures | DpSgd]] = {"head": FixedFeatures, "all": DpSgd}
+ENGINES: dict[str, Callable[[], FixedFeatures | DpSgd]] = {
+    "head": FixedFeatures,
+    "last": partial(DpSgd, depth="last"),
+    "all": DpSgd,
+}
 """By the depth that is trained on private data."""
 
 
+class FitError(ValueError):
+    """The run makes no sense as asked for; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under which terms a run is made."""
+
+    mode: Mode = "release"
+    ledgers: Path = field(default_factory=default_folder)
+    """Directory of the ledgers."""
+    data: str = ""
+    """Where the records were read from and what was chosen of them: for people."""
+    public: str = ""
+    """For research: the public benchmark that the images belong to."""
+
+
 def fit(
-    task: Task, engine: Engine, *, epsilon: float, delta: float, prior: Path | None, out: Path, data_note: Any
+    task: Task,
+    engine: Engine,
+    *,
+    epsilon: float,
+    delta: float,
+    prior: Path | None,
+    out: Path,
+    data_note: Any,
+    terms: Terms | None = None,
 ) -> run_record.RunRecord:
     """Train, account, and write the run directory ``out``.
 
+    Under ``torchrun`` this is what the first process does; the others call `follow`.
+
+    Args:
+        task: images, classes, units of privacy.
+        engine: how it is trained.
+        epsilon: of this run, by privacy loss distributions.
+        delta: of this run, below one over the number of units.
+        prior: what ``trainer pretrain`` wrote.
+        out: directory of the run.
+        data_note: what the model card says of the data.
+        terms: release or research, and where its ledger is; left out, a release in the default directory.
+
     Raises:
-        ValueError: delta is not below one over the number of images, or the budget cannot be met.
+        ValueError: a setting makes no sense, or the ledger does not allow the run. Nothing was trained.
     """
-    count = task.units.count
-    if not delta < 1 / count:
-        raise ValueError(f"delta {delta} must be below 1/n = {1 / count:.2g}")
-    spend = engine.spend(count, epsilon, delta)
-    net = EdgeNet(len(task.classes))
-    if prior is not None:
-        load_prior(prior, net)
-    elif engine.needs_prior:
-        raise ValueError("training the head alone needs a prior; make one with trainer pretrain")
+    terms = terms or Terms()
+    spend, figures = _account(task, engine, epsilon, delta)
+    net = _network(task, engine, prior)
+    reservation = _reserve(task, engine, spend, Budget(epsilon, delta), terms)
     started = time.monotonic()
-    engine.train(net, task, spend)
+    with noted(accounting.meter(spend, delta)):
+        engine.train(net, task, spend)
     groups = [use.group for use in task.intended_use]
     record = run_record.RunRecord(
         name="edge-net",
@@ -58,7 +109,9 @@ def fit(
         temperature=dict.fromkeys(groups, 1.0),
         min_probability=dict.fromkeys(groups, MIN_PROBABILITY),
         threshold_rule=THRESHOLD_RULE,
-        privacy=privacy_statement(spend, engine.clip, delta, count),
+        privacy=privacy_statement(
+            reservation, figures, clip=engine.clip, unit=task.units.words, cap=task.units.cap
+        ),
         data=data_note,
         training={
             "engine": engine.name,
@@ -68,4 +121,70 @@ def fit(
         },
     )
     run_record.save(out, record, net)
+    Ledgers(terms.ledgers).finish(reservation)
     return record
+
+
+def follow(task: Task, engine: Engine, *, epsilon: float, delta: float, prior: Path | None) -> None:
+    """Train along with the first process of ``torchrun``, which keeps the ledger and writes the run.
+
+    An engine meets the first process before it looks at an image, and that one comes only after its run is
+    on record; if it may not, it ends, and all others with it.
+
+    Raises:
+        ValueError: a setting makes no sense.
+    """
+    spend, _ = _account(task, engine, epsilon, delta)
+    engine.train(_network(task, engine, prior), task, spend)
+
+
+def data_set(name: str, records: Sequence[Record], units: Units) -> DataSet:
+    """The training records of a run as its ledger knows them."""
+    owners = [units.names[each] if units.names else str(each) for each in units.of_record]
+    return fingerprint(name, records, units.name, owners)
+
+
+def _account(task: Task, engine: Engine, epsilon: float, delta: float) -> tuple[Spend, accounting.Figures]:
+    """Everything that the run will release, by every accountant. Looks at the number of units alone."""
+    bad = [name for name, value in asdict(engine).items() if _not_finite(value)]
+    if bad:
+        raise FitError(f"expected finite settings, got {', '.join(sorted(bad))}")
+    units = task.units
+    if not delta < 1 / units.count:
+        raise FitError(
+            f"delta {delta} must be below 1/n = {1 / units.count:.2g} ({units.count} {units.name}s)"
+        )
+    spend = engine.spend(units.count, epsilon, delta)
+    figures = accounting.figures(spend, delta)
+    if figures.pld > epsilon:
+        raise FitError(f"the engine would spend epsilon {figures.pld:.4f}, and {epsilon:g} was asked for")
+    return spend, figures
+
+
+def _not_finite(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _network(task: Task, engine: Engine, prior: Path | None) -> EdgeNet:
+    net = EdgeNet(len(task.classes))
+    if prior is not None:
+        load_prior(prior, net)
+    elif engine.needs_prior:
+        raise FitError("this engine needs a prior; make one with trainer pretrain")
+    refuse_batch_dependence(net, torch.randn(3, 3, 224, 224))
+    return net
+
+
+def _reserve(task: Task, engine: Engine, spend: Spend, budget: Budget, terms: Terms) -> Reservation:
+    data = data_set(terms.data, task.records, task.units)
+    reservation = Ledgers(terms.ledgers).reserve(
+        data, spend, mode=terms.mode, engine=engine.name, budget=budget, public=terms.public
+    )
+    account = reservation.account
+    if reservation.opened:
+        allowed = account.budget
+        limit = (
+            f"epsilon {allowed.epsilon:g} at delta {allowed.delta:g}" if allowed else "none: research only"
+        )
+        print(f"opened ledger {account.id} of this data set in {terms.ledgers}; budget {limit}")
+    return reservation

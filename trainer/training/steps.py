@@ -93,7 +93,7 @@ def run_steps(
         team=team,
     )
     alone = team is None or team.rank == 0
-    with progress("private training", release.steps) if alone else nullcontext(_silent) as advance:
+    with progress(release.what, release.steps) if alone else nullcontext(_silent) as advance:
         for step in range(release.steps):
             for group in optimizer.param_groups:
                 group["lr"] = rate * rate_factor(schedule, step, release.steps, warmup)

@@ -1,15 +1,31 @@
-"""Units of privacy: which records are protected together, and how their contributions are added up."""
+"""Units of privacy: which records are protected together, and how their contributions are added up.
+
+With the unit ``patient`` all records of a patient are one: drawn together, added up, clipped together.
+At most a fixed number of them is used, chosen by their names alone, so that one patient's choice depends
+on no image and on no other patient.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainer.privacy import noise
+from trainer.data.record import Record
+
+UnitName = Literal["image", "patient"]
+DEFAULT_CAP = 8
+
+
+class UnitError(ValueError):
+    """Nobody can say which records are one unit; the message says what the index lacks."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +36,13 @@ class Units:
     """(N,)."""
     count: int
     """Number of units, treated as public."""
-    name: str = "image"
+    name: UnitName = "image"
+    cap: int = 1
+    """Largest number of records of a unit."""
+    note: str = ""
+    """How records came to their units, where that is no matter of course."""
+    names: tuple[str, ...] = ()
+    """(count,): pseudonyms of the patients; empty for images. They are hashed, never written."""
 
     @classmethod
     def images(cls, records: int) -> Units:
@@ -32,15 +54,76 @@ class Units:
         """Whether each unit is one record."""
         return self.count == len(self.of_record)
 
-    def sample(self, rate: float) -> NDArray[np.intp]:
-        """Positions of all records of a Poisson sample of the units, unit by unit.
+    @property
+    def words(self) -> str:
+        """The unit as a statement names it."""
+        return f"{self.name} ({self.note})" if self.note else self.name
 
-        Each unit is in it with probability ``rate`` on its own; a unit comes with all its records.
-        """
-        drawn = np.zeros(self.count, bool)
-        drawn[noise.poisson_sample(self.count, rate)] = True
-        rows = np.flatnonzero(drawn[self.of_record])
-        return rows[np.argsort(self.of_record[rows], kind="stable")]
+
+@dataclass(frozen=True)
+class Grouped:
+    """The records that a run uses, with their units."""
+
+    records: tuple[Record, ...]
+    units: Units
+
+
+def group(records: Sequence[Record], unit: UnitName, cap: int = DEFAULT_CAP) -> Grouped:
+    """Put records into units.
+
+    Args:
+        records: in the order of the index.
+        unit: image or patient. A patient is what the column ``patient_id`` says, else ``group_id``.
+        cap: records of a patient that are used, at most.
+
+    Raises:
+        UnitError: a record has no patient and no group, or the cap is below 1.
+    """
+    if cap < 1:
+        raise UnitError(f"expected at least one image a patient, got {cap}")
+    if unit == "image":
+        return Grouped(tuple(records), Units.images(len(records)))
+    owners, note = _owners(records)
+    kept = _capped(records, owners, cap)
+    distinct, place = np.unique(np.array([owners[row] for row in kept]), return_inverse=True)
+    names = tuple(str(name) for name in distinct)
+    units = Units(place.reshape(-1).astype(np.intp), len(names), "patient", cap, note, names)
+    return Grouped(tuple(records[row] for row in kept), units)
+
+
+def _owners(records: Sequence[Record]) -> tuple[list[str], str]:
+    """The patient of each record by one column for all: a patient must not be two units under two names."""
+    if all(record.patient for record in records):
+        made_up = len({record.patient for record in records if not record.patient_known})
+        of_all = len({record.patient for record in records})
+        note = f"surrogate ids: {made_up} of {of_all} patients are a guess" if made_up else ""
+        return [record.patient for record in records], note
+    lacking = sum(_lacks_group(record) for record in records)
+    if lacking:
+        raise UnitError(
+            f"--unit patient needs the column patient_id, or group_id, in every row; {lacking} of "
+            f"{len(records)} rows have neither. Fill them in, or train with --unit image and say so"
+        )
+    return [record.group for record in records], "surrogate ids: group_id stands for the patient"
+
+
+def _lacks_group(record: Record) -> bool:
+    """Whether the group is but the file's own name, which stands in where an index has none."""
+    return not record.group or f"/{record.file.as_posix()}".endswith(f"/{record.group}")
+
+
+def _capped(records: Sequence[Record], owners: Sequence[str], cap: int) -> list[int]:
+    own: defaultdict[str, list[int]] = defaultdict(list)
+    for row, owner in enumerate(owners):
+        own[owner].append(row)
+    # By a hash of the name: not by what is on the image, and not by the order of classes in the index.
+    return sorted(
+        row for rows in own.values() for row in sorted(rows, key=lambda row: _lot(records[row]))[:cap]
+    )
+
+
+def _lot(record: Record) -> bytes:
+    return hashlib.sha256(f"{record.folder}/{record.file.name}#{record.frame}".encode()).digest()
 
 
 def sum_by_unit(values: Tensor, unit_positions: NDArray[np.intp]) -> Tensor:

@@ -1,0 +1,168 @@
+"""One ledger as it is read from its chain: whose images, which budget, which runs, what is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from trainer.privacy import accounting, chain
+from trainer.privacy.spend import Spend, SpendError, from_json
+
+Mode = Literal["release", "research"]
+FORMAT = 1
+
+
+class LedgerError(ValueError):
+    """The run must not happen; the message says why and what the choices are."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much all release runs on a data set may spend together."""
+
+    epsilon: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        try:
+            accounting.gaussian_mu(self.epsilon, self.delta)
+        except SpendError as error:
+            raise LedgerError(f"this is no budget: {error}") from None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run on record."""
+
+    id: str
+    time: str
+    mode: Mode
+    engine: str
+    epsilon: float
+    """Of the run alone, at ``delta``."""
+    delta: float
+    spend: Spend
+    line: int
+    """Where it stands in the ledger."""
+    hash: str
+    taken_over: bool
+    """Whether it was made on another state of the data set, whose ledger this one continues."""
+    finished: bool
+    public: str
+    """For research: the benchmark that the images are said to belong to."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """The ledger of one data set."""
+
+    path: Path
+    id: str
+    name: str
+    unit: str
+    count: int
+    """Number of units."""
+    images: dict[str, str]
+    """Keyed digest of each image's content -> of its row."""
+    budget: Budget | None
+    """None: opened by a research run; no release was made yet."""
+    raised: tuple[str, ...]
+    """Reasons given when the budget was raised."""
+    runs: tuple[Run, ...]
+    continued_by: str
+    """The ledger that took this one over; empty if none did."""
+    chain: chain.Chain
+
+    def of(self, mode: Mode) -> tuple[Run, ...]:
+        """The runs of one kind."""
+        return tuple(run for run in self.runs if run.mode == mode)
+
+    def spent(self, *more: Spend) -> float:
+        """Epsilon of all release runs, and of further spends, at the budget's delta."""
+        return composed((*(run.spend for run in self.of("release")), *more), self.allowed.delta)
+
+    @property
+    def allowed(self) -> Budget:
+        """The budget.
+
+        Raises:
+            LedgerError: there is none yet.
+        """
+        if self.budget is None:
+            raise LedgerError(f"ledger {self.id} has no budget yet; the first release run sets it")
+        return self.budget
+
+    def left(self) -> float:
+        """About the epsilon that one more run alone may have, by Gaussian DP; 0 if nothing is left."""
+        spent, budget = self.spent(), self.allowed
+        if spent >= budget.epsilon:
+            return 0.0
+        total = accounting.gaussian_mu(budget.epsilon, budget.delta) ** 2
+        used = accounting.gaussian_mu(spent, budget.delta) ** 2 if spent else 0.0
+        return accounting.epsilon_of_mu((total - used) ** 0.5, budget.delta)
+
+
+def composed(spends: tuple[Spend, ...], delta: float) -> float:
+    """Epsilon of several runs together; 0 of none."""
+    spend = tuple(release for each in spends for release in each)
+    return accounting.epsilon(spend, delta) if spend else 0.0
+
+
+def read(path: Path) -> Account | None:
+    """Read a ledger. None if its opening never reached the disk, so that nothing can have followed.
+
+    Raises:
+        ChainError: it was damaged or edited.
+        LedgerError: it is of no known form.
+    """
+    found = chain.read(path)
+    if not found.lines:
+        return None
+    head = found.lines[0].body
+    if head.get("kind") != "open" or head.get("format") != FORMAT:
+        raise LedgerError(
+            f"{path} is no ledger of format {FORMAT}, the one this trainer knows; move it away or restore it"
+        )
+    later = [line.body for line in found.lines]
+    raises = [body for body in later if body["kind"] == "budget"]
+    budget = raises[-1] if raises else head["budget"]
+    ended = {body["run"] for body in later if body["kind"] == "finished"}
+    first = found.lines[0]
+    return Account(
+        path=path,
+        id=head["ledger"],
+        name=head["name"],
+        unit=head["unit"],
+        count=head["units"],
+        images=head["images"],
+        budget=None if budget is None else Budget(budget["epsilon"], budget["delta"]),
+        raised=tuple(body["reason"] for body in raises if body["reason"]),
+        runs=(
+            *(_run(body, first, ended, taken_over=True) for body in head["taken_over"]),
+            *(
+                _run(line.body, line, ended, taken_over=False)
+                for line in found.lines
+                if line.body["kind"] == "run"
+            ),
+        ),
+        continued_by=next((body["by"] for body in later if body["kind"] == "continued"), ""),
+        chain=found,
+    )
+
+
+def _run(body: dict[str, Any], line: chain.Line, ended: set[str], *, taken_over: bool) -> Run:
+    return Run(
+        id=body["run"],
+        time=body["time"],
+        mode=body["mode"],
+        engine=body["engine"],
+        epsilon=body["epsilon"],
+        delta=body["delta"],
+        spend=from_json(body["spend"]),
+        line=line.number,
+        hash=line.hash,
+        taken_over=taken_over,
+        finished=taken_over or body["run"] in ended,
+        public=body["public"],
+    )

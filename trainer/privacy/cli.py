@@ -1,0 +1,149 @@
+"""Commands ``trainer ledger open | show | raise``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from trainer.privacy.ledger import Account
+
+
+def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``ledger`` with its own commands."""
+    parser = sub.add_parser("ledger", help="what training has spent on each data set, and what is left")
+    inner = parser.add_subparsers(required=True)
+
+    each = inner.add_parser("open", help="open the ledger of a data set, with its budget")
+    each.add_argument("data", type=Path, help="CSV index, or a folder with one folder per class")
+    each.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
+    each.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
+    each.add_argument("--split", default="train")
+    each.add_argument("--epsilon", type=float, required=True)
+    each.add_argument("--delta", type=float, required=True, help="below 1/n")
+    each.add_argument("--unit", choices=("image", "patient"), default="image")
+    each.add_argument("--per-patient", type=int, dest="cap", help="as in trainer fit")
+    add_ledger(each)
+    each.set_defaults(run=_open)
+
+    each = inner.add_parser("show", help="list runs: epsilon alone, together, left")
+    add_ledger(each)
+    each.set_defaults(run=_show)
+
+    each = inner.add_parser("raise", help="allow more; stays on record with its reason")
+    each.add_argument("id", help="of the ledger, as trainer ledger show prints it")
+    each.add_argument("--epsilon", type=float, required=True)
+    each.add_argument("--delta", type=float, required=True)
+    each.add_argument("--reason", required=True)
+    add_ledger(each)
+    each.set_defaults(run=_raise)
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def add_ledger(parser: argparse.ArgumentParser) -> None:
+    """The option that says where ledgers are."""
+    parser.add_argument(
+        "--ledger",
+        type=Path,
+        metavar="DIR",
+        help="directory of the ledgers; default: EDGE_LEDGER, else ~/.local/state/edge-trainer/ledgers",
+    )
+
+
+def _open(args: argparse.Namespace) -> int:
+    from trainer.data import dataset
+    from trainer.privacy.ledger import Budget, LedgerError, Ledgers, default_folder
+    from trainer.training.fit import data_set
+    from trainer.training.units import DEFAULT_CAP, group
+
+    records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split == args.split]
+    if not records:
+        raise dataset.DataError(f"no image is in split {args.split!r}")
+    grouped = group(records, args.unit, DEFAULT_CAP if args.cap is None else args.cap)
+    if not args.delta < 1 / grouped.units.count:
+        raise LedgerError(f"delta {args.delta} must be below 1/n = {1 / grouped.units.count:.2g}")
+    data = data_set(data_name(args), grouped.records, grouped.units)
+    account = Ledgers(args.ledger or default_folder()).open(data, Budget(args.epsilon, args.delta))
+    print(
+        f"ledger {account.id} in {args.ledger or default_folder()}: {len(account.images)} images, "
+        f"{account.count} {account.unit}s, budget epsilon {args.epsilon:g} at delta {args.delta:g}, "
+        f"spent {account.spent():.3f}"
+    )
+    return 0
+
+
+def data_name(args: argparse.Namespace) -> str:
+    """Where the records of a command come from and what it takes of them, for a ledger."""
+    only = f", only {','.join(sorted(args.only))}" if args.only else ""
+    return f"{args.data.resolve()}{only}, split {args.split}"
+
+
+def _raise(args: argparse.Namespace) -> int:
+    from trainer.privacy.ledger import Budget, Ledgers, default_folder
+
+    folder = args.ledger or default_folder()
+    account = Ledgers(folder).raise_budget(args.id, Budget(args.epsilon, args.delta), args.reason)
+    print(f"ledger {account.id}: budget epsilon {args.epsilon:g}, about {account.left():.3f} left")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from trainer.privacy.ledger import Ledgers, default_folder
+
+    folder = args.ledger or default_folder()
+    accounts = Ledgers(folder).accounts()
+    if not accounts:
+        print(f"no ledger in {folder}; trainer ledger open or the first trainer fit makes one")
+    console = Console(width=None if Console().is_terminal else 120)
+    for account in accounts:
+        console.print(_table(account))
+        console.print(_summary(account), highlight=False)
+    return 0
+
+
+def _table(account: Account) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    from trainer.privacy.account import composed
+
+    table = Table(
+        title=f"ledger {account.id}: {account.name}; {account.count} {account.unit}s",
+        title_justify="left",
+        box=box.SIMPLE,
+    )
+    for name in ("run", "when (UTC)", "mode", "engine", "state"):
+        table.add_column(name)
+    for name in ("epsilon alone", "together"):
+        table.add_column(name, justify="right")
+    so_far: dict[str, list[int]] = {"release": [], "research": []}
+    for place, run in enumerate(account.runs):
+        so_far[run.mode].append(place)
+        delta = account.budget.delta if account.budget and run.mode == "release" else run.delta
+        together = composed(tuple(account.runs[each].spend for each in so_far[run.mode]), delta)
+        state = "taken over" if run.taken_over else "finished" if run.finished else "not finished, counted"
+        mode = f"research ({run.public})" if run.public else run.mode
+        table.add_row(run.id, run.time, mode, run.engine, state, f"{run.epsilon:.3f}", f"{together:.3f}")
+    return table
+
+
+def _summary(account: Account) -> str:
+    if account.budget is None:
+        return "  no budget: no release was made of these images yet\n"
+    first = (
+        f"  budget epsilon {account.budget.epsilon:g} at delta {account.budget.delta:g}; "
+        f"spent by releases {account.spent():.3f}; left: one run of about {account.left():.3f}"
+    )
+    parts = [first]
+    parts += [f"  budget raised: {reason}" for reason in account.raised]
+    if account.continued_by:
+        parts.append(f"  continued by ledger {account.continued_by}")
+    return "\n".join(parts) + "\n"

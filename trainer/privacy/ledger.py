@@ -1,0 +1,309 @@
+"""What training has spent on a data set, on disk, so that a budget holds over runs, crashes and years.
+
+A directory holds one `chain` file per data set, and the key under which images are digested. A run is
+written down *before* it looks at a private image, so that one that crashes counts. Release runs compose
+(privacy loss distributions) with every release run before them, and the sum stays within the budget.
+Research runs, on public benchmarks, are counted beside, without a limit; no release is made of them.
+
+Images are known by their content: an index that was renamed, split or mixed is no new data set. One rule
+makes that sound: a release is charged to a ledger only if every release run of every other ledger that
+holds one of its images is on that ledger, too.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from trainer.privacy import account as accounts
+from trainer.privacy import accounting, chain
+from trainer.privacy.account import FORMAT, Account, Budget, LedgerError, Mode, Run, composed
+from trainer.privacy.fingerprint import DataSet, mark
+from trainer.privacy.spend import Spend, to_json
+
+KEY = "images.key"
+_KEY_BYTES = 32
+
+__all__ = ["Account", "Budget", "LedgerError", "Ledgers", "Mode", "Reservation", "Run", "default_folder"]
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """A run that is on record and may now be made."""
+
+    account: Account
+    run: Run
+    opened: bool
+    """Whether this run opened the ledger."""
+    research: tuple[Run, ...]
+    """All research runs on record that saw any of the images."""
+
+
+class Ledgers:
+    """The ledgers of one directory; no file is written before one of them is opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def accounts(self) -> list[Account]:
+        """All ledgers, by the name of their file.
+
+        Raises:
+            ChainError: one of them was damaged or edited.
+            LedgerError: one of them is of no known form.
+        """
+        found = (accounts.read(path) for path in sorted(self.folder.glob("*.jsonl")))
+        return [each for each in found if each is not None]
+
+    def open(self, data: DataSet, budget: Budget) -> Account:
+        """Open a ledger. What was spent on any of its images is taken over from the ledgers that hold them.
+
+        Raises:
+            LedgerError: it is open already, or another ledger has some of the images under another unit.
+            ChainError: the directory or a ledger in it cannot be used.
+        """
+        with chain.locked(self.folder):
+            there = self.accounts()
+            key = self._key(there)
+            if any(each.id == _id(key, data) for each in there):
+                raise LedgerError(
+                    "this data set has a ledger; see trainer ledger show and trainer ledger raise"
+                )
+            before = [each for each in _overlapping(there, data.keyed(key)) if each.of("release")]
+            other = next((each for each in before if each.unit != data.unit), None)
+            if other is not None:
+                raise LedgerError(
+                    f"some of the images are in ledger {other.id}, whose unit is the {other.unit}: what was "
+                    f"spent there says nothing about the {data.unit}. Open this one with --unit {other.unit}"
+                )
+            made = self._open(key, data, budget, before)
+            for each in before:
+                _extend(each, {"kind": "continued", "time": _now(), "by": made.id})
+            return made
+
+    def reserve(
+        self, data: DataSet, spend: Spend, *, mode: Mode, engine: str, budget: Budget, public: str = ""
+    ) -> Reservation:
+        """Put a run on record; it may look at private images only after this returns.
+
+        Args:
+            data: what it will be trained on.
+            spend: everything that it will release.
+            mode: ``release`` is held to the budget, ``research`` only counted.
+            engine: its name, for people.
+            budget: the run's own epsilon and delta; the ledger's budget, if it has none yet.
+            public: for research, the benchmark that the images belong to.
+
+        Raises:
+            LedgerError: the budget does not allow it, the data set has changed, or the unit differs.
+            ChainError: the record cannot be written, or was tampered with.
+        """
+        alone = accounting.epsilon(spend, budget.delta)
+        with chain.locked(self.folder):
+            there = self.accounts()
+            key = self._key(there)
+            own = data.keyed(key)
+            account = next((each for each in there if each.id == _id(key, data)), None)
+            others = [each for each in _overlapping(there, own) if account is None or each.id != account.id]
+            if mode == "release":
+                _refuse_changed(data, own, account, others)
+            elif account is None:
+                # A part of a benchmark is charged to the whole: every image is charged at least its own.
+                account = next((each for each in others if _holds(each, data.unit, own)), None)
+            opened = account is None
+            if account is None:
+                account = self._open(key, data, budget if mode == "release" else None, [])
+            if mode == "release":
+                account = _with_budget(account, budget)
+                _refuse_overspending(account, spend)
+            body: dict[str, Any] = {"kind": "run", "time": _now(), "run": secrets.token_hex(4), "mode": mode}
+            body |= {"engine": engine, "epsilon": alone, "delta": budget.delta, "public": public}
+            account = _extend(account, {**body, "spend": to_json(spend)})
+        seen = {run.id: run for each in (account, *others) for run in each.of("research")}
+        return Reservation(account, account.runs[-1], opened, tuple(seen.values()))
+
+    def finish(self, reservation: Reservation) -> None:
+        """Note that a run came to its end. It counts either way.
+
+        Raises:
+            ChainError: the note cannot be written.
+        """
+        with chain.locked(self.folder):
+            account = accounts.read(reservation.account.path)
+            if account is not None:
+                _extend(account, {"kind": "finished", "time": _now(), "run": reservation.run.id})
+
+    def raise_budget(self, account_id: str, budget: Budget, reason: str) -> Account:
+        """Allow more. It stays on record, with its reason, and in each statement made from then on.
+
+        Raises:
+            LedgerError: there is no such ledger, no reason is given, or it is no raise.
+        """
+        with chain.locked(self.folder):
+            there = self.accounts()
+            account = next((each for each in there if each.id == account_id), None)
+            if account is None:
+                known = ", ".join(each.id for each in there) or "none"
+                raise LedgerError(f"there is no ledger {account_id!r} in {self.folder}; there is {known}")
+            if not reason.strip():
+                raise LedgerError("a raise needs a reason: it will be read with every model made from now on")
+            old = account.budget
+            if old is not None and (budget.delta != old.delta or budget.epsilon <= old.epsilon):
+                raise LedgerError(
+                    f"expected an epsilon above {old.epsilon:g} at the same delta {old.delta:g}, so that "
+                    "what was promised can be compared with what is allowed now"
+                )
+            return _extend(account, _budget_body(budget, reason.strip()))
+
+    def _open(self, key: bytes, data: DataSet, budget: Budget | None, before: Sequence[Account]) -> Account:
+        """Write the opening, which is one line: what is taken over is on record with it, or nothing is."""
+        own = _id(key, data)
+        path = self.folder / f"{own}.jsonl"
+        earlier = {
+            body["run"]: body
+            for each in before
+            for body in (*each.chain.lines[0].body["taken_over"], *(line.body for line in each.chain.lines))
+            if body["kind"] == "run"
+        }
+        body: dict[str, Any] = {
+            "kind": "open",
+            "time": _now(),
+            "format": FORMAT,
+            "ledger": own,
+            "key_check": mark(key, "edge ledger"),
+            "name": data.name,
+            "unit": data.unit,
+            "adjacency": f"add or remove one {data.unit}",
+            "units": data.count,
+            "budget": None if budget is None else {"epsilon": budget.epsilon, "delta": budget.delta},
+            "taken_over": list(earlier.values()),
+            "images": data.keyed(key),
+        }
+        chain.append(path, chain.read(path), body)
+        return _reread(path)
+
+    def _key(self, there: Sequence[Account]) -> bytes:
+        """The key of the directory, made with its first ledger; checked against every ledger."""
+        path = self.folder / KEY
+        try:
+            key = path.read_bytes() if path.exists() else b""
+            if len(key) != _KEY_BYTES and not there:
+                key = secrets.token_bytes(_KEY_BYTES)
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                with os.fdopen(handle, "wb") as file:
+                    file.write(key)
+                    file.flush()
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise LedgerError(f"{path} cannot be used ({error.strerror}); nothing was done") from None
+        for each in there:
+            if each.chain.lines[0].body["key_check"] != mark(key, "edge ledger"):
+                raise LedgerError(
+                    f"{path} is not the key that ledger {each.id} was made with, so no image is known again; "
+                    "restore it from a backup"
+                )
+        return key
+
+
+def default_folder() -> Path:
+    """``EDGE_LEDGER``, else the user's state directory (XDG base directory specification)."""
+    named = os.environ.get("EDGE_LEDGER")
+    if named:
+        return Path(named)
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "edge-trainer" / "ledgers"
+
+
+def _overlapping(there: Sequence[Account], own: dict[str, str]) -> list[Account]:
+    return [each for each in there if own.keys() & each.images.keys()]
+
+
+def _holds(account: Account, unit: str, own: dict[str, str]) -> bool:
+    """Whether all images are in a ledger as they are, under the same unit."""
+    return account.unit == unit and not account.continued_by and own.items() <= account.images.items()
+
+
+def _refuse_changed(
+    data: DataSet, own: dict[str, str], account: Account | None, others: Sequence[Account]
+) -> None:
+    if account is not None and account.continued_by:
+        raise LedgerError(
+            f"ledger {account.id} was taken over by {account.continued_by}, whose data set holds the same "
+            "images; train on that data set"
+        )
+    charged = {run.id for run in account.of("release")} if account is not None else set()
+    for other in others:
+        opened_for_release = other.budget is not None and account is None
+        if not opened_for_release and {run.id for run in other.of("release")} <= charged:
+            continue
+        added, gone = len(own.keys() - other.images.keys()), len(other.images.keys() - own.keys())
+        both = own.keys() & other.images.keys()
+        altered = sum(own[each] != other.images[each] for each in both)
+        what = (
+            f"the data set has changed since ledger {other.id} was opened"
+            if other.name == data.name
+            else f"{len(both)} of the images are those of ledger {other.id} ({other.name})"
+        )
+        raise LedgerError(
+            f"{what}: {added} added, {gone} removed, {altered} altered (label, modality or unit). Either "
+            "train on the data set as it was; or leave those images out; or open a ledger for the data set "
+            "as it is now with trainer ledger open: it takes over what was spent"
+        )
+
+
+def _with_budget(account: Account, budget: Budget) -> Account:
+    return account if account.budget is not None else _extend(account, _budget_body(budget, ""))
+
+
+def _budget_body(budget: Budget, reason: str) -> dict[str, Any]:
+    return {
+        "kind": "budget",
+        "time": _now(),
+        "epsilon": budget.epsilon,
+        "delta": budget.delta,
+        "reason": reason,
+    }
+
+
+def _refuse_overspending(account: Account, spend: Spend) -> None:
+    budget = account.allowed
+    together = account.spent(spend)
+    if together <= budget.epsilon * (1 + 1e-9):
+        return
+    left = int(account.left() * 0.995 * 100) / 100
+    so_far = composed(tuple(run.spend for run in account.of("release")), budget.delta)
+    count = len(account.of("release"))
+    raise LedgerError(
+        f"with this run, epsilon {together:.3f} would be spent on the data set, and the budget is "
+        f"{budget.epsilon:g} at delta {budget.delta:g}: {count} release run{'s' if count != 1 else ''} spent "
+        f"{so_far:.3f} (ledger {account.id}). "
+        + (f"Left is one run of about epsilon {left:.2f}. " if left else "Nothing is left. ")
+        + "The choices: spend what is left with --epsilon; keep the model there is; train on images that no "
+        "ledger knows; or let whoever answers for the data raise the budget with trainer ledger raise, which "
+        "every later model card will tell"
+    )
+
+
+def _id(key: bytes, data: DataSet) -> str:
+    return mark(key, f"{data.unit} {data.fingerprint}")[:16]
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _extend(account: Account, body: dict[str, Any]) -> Account:
+    chain.append(account.path, account.chain, body)
+    return _reread(account.path)
+
+
+def _reread(path: Path) -> Account:
+    account = accounts.read(path)
+    if account is None:
+        raise LedgerError(f"{path} does not hold what was just written to it; check the disk")
+    return account

@@ -1,0 +1,150 @@
+"""The command ``trainer fit``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from trainer.privacy.cli import add_ledger, data_name
+
+PRIOR = Path(__file__).parents[1] / "prior" / "prior.npz"
+"""The prior that comes with the trainer; ``trainer pretrain`` makes it again."""
+
+_SETTINGS = ("steps", "sampling_rate", "clip", "rate", "views")
+
+
+def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``fit``."""
+    each = sub.add_parser(
+        "fit",
+        help="train under differential privacy",
+        description="Train under differential privacy. The run is put on record in the ledger of its data "
+        "set before any image is looked at, and refused where it would spend more than the ledger allows.",
+    )
+    add_data(each)
+    each.add_argument("--split", default="train")
+    each.add_argument("--uses", type=Path, help="JSON: modality of the index -> intended use")
+    each.add_argument("--epsilon", type=float, required=True)
+    each.add_argument("--delta", type=float, required=True, help="below 1/n")
+    each.add_argument("--out", type=Path, required=True, help="run directory")
+    each.add_argument(
+        "--depth",
+        "--engine",
+        choices=("head", "last", "all"),
+        default="head",
+        help="head: private head on fixed features; last, all: DP-SGD of the last stage, of every layer",
+    )
+    each.add_argument(
+        "--prior", default="", help="npz of trainer pretrain, or none; default: the one that comes along"
+    )
+    each.add_argument("--steps", type=int)
+    each.add_argument("--sampling-rate", type=float, dest="sampling_rate")
+    each.add_argument("--clip", type=float)
+    each.add_argument("--rate", type=float, help="learning rate")
+    each.add_argument("--views", type=int)
+    each.add_argument(
+        "--unit",
+        choices=("image", "patient"),
+        default="image",
+        help="what the guarantee protects: one image, or all images of a patient together",
+    )
+    each.add_argument(
+        "--per-patient",
+        type=int,
+        dest="cap",
+        help="with --unit patient: images of a patient that are used, at most (default 8)",
+    )
+    each.add_argument(
+        "--mode",
+        choices=("release", "research"),
+        default="release",
+        help="release: held to the budget of the ledger; research: on a public benchmark, counted, "
+        "and never exported as a release",
+    )
+    each.add_argument(
+        "--public",
+        default="",
+        metavar="NAME",
+        help="with --mode research: the public benchmark of the images",
+    )
+    add_ledger(each)
+    each.set_defaults(run=_fit)
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """The options that say which images."""
+    parser.add_argument(
+        "--data", type=Path, required=True, help="CSV index, or a folder with one folder per class"
+    )
+    parser.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
+    parser.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _fit(args: argparse.Namespace) -> int:
+    from dataclasses import fields, replace
+
+    from trainer.data import dataset, sources, uses
+    from trainer.privacy.ledger import default_folder
+    from trainer.training import distributed, fit
+    from trainer.training.task import prepare
+    from trainer.training.units import DEFAULT_CAP, group
+
+    known = uses.read_uses(args.uses)
+    records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split == args.split]
+    if not records:
+        raise dataset.DataError(f"no image is in split {args.split!r}")
+    engine = fit.ENGINES[args.depth]()
+    given = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
+    strange = sorted(set(given) - {each.name for each in fields(engine)})
+    if strange:
+        raise fit.FitError(f"{engine.name} has no setting {', '.join(strange)}")
+    engine = replace(engine, **given)
+    prior = None if args.prior == "none" else Path(args.prior) if args.prior else PRIOR
+    terms = fit.Terms(
+        mode=args.mode,
+        ledgers=args.ledger or default_folder(),
+        data=data_name(args),
+        public=_benchmark(args, {record.folder for record in records}),
+    )
+    grouped = group(records, args.unit, DEFAULT_CAP if args.cap is None else args.cap)
+    task = prepare(grouped.records, known, grouped.units)
+    if not distributed.is_first():
+        fit.follow(task, engine, epsilon=args.epsilon, delta=args.delta, prior=prior)
+        return 0
+    privacy = fit.fit(
+        task,
+        engine,
+        epsilon=args.epsilon,
+        delta=args.delta,
+        prior=prior,
+        out=args.out,
+        data_note=sources.describe(grouped.records),
+        terms=terms,
+    ).privacy
+    print(
+        f"trained on {len(grouped.records)} images: epsilon {privacy.epsilon:.4f} (PLD), "
+        f"{privacy.epsilon_cross_check:.4f} (PRV) at delta {privacy.delta}, "
+        f"per {privacy.unit}, {privacy.adjacency}"
+    )
+    if args.mode == "research":
+        print("a research run: counted, not limited; no release can be made of it")
+    return 0
+
+
+def _benchmark(args: argparse.Namespace, folders: set[str]) -> str:
+    from trainer.data import sources
+    from trainer.training.fit import FitError
+
+    if args.mode == "release":
+        return ""
+    known = folders <= set(sources.KNOWN)
+    if not (args.public or known):
+        raise FitError(
+            "--mode research is for public benchmarks, whose images need no protection; say which one "
+            "with --public NAME, or train with --mode release"
+        )
+    return str(args.public or ", ".join(sorted(folders)))
