@@ -61,6 +61,17 @@ class Loaded:
     faults: tuple[Fault, ...]
 
 
+def quietly(
+    title: str, steps: int, items: int | None = None
+) -> AbstractContextManager[Callable[[str], None]]:
+    """`progress`, but silent where the work on so few images takes no time worth telling."""
+    return progress(title, steps) if (steps if items is None else items) >= _MANY else nullcontext(_silent)
+
+
+def _silent(_: str) -> None:
+    pass
+
+
 def display_pixels(record: Record) -> Pixels:
     """The image as the box would show it: (H, W) or (H, W, 3) RGB uint8, before any preprocessing.
 
@@ -88,10 +99,7 @@ def load_each(records: Sequence[Record], preprocessing: Preprocessing = PLAIN) -
     faults: list[Fault] = []
     # One array from the start: a list of images and then their stack would need the memory twice.
     images = np.empty((len(records), SIDE, SIDE), np.uint8)
-    shown: AbstractContextManager[Callable[[str], None]] = (
-        progress("reading images", len(records)) if len(records) >= _MANY else nullcontext(_say_nothing)
-    )
-    with shown as advance:
+    with quietly("reading images", len(records)) as advance:
         for record in records:
             try:
                 images[len(kept)] = preprocessing.to_gray(display_pixels(record))
@@ -100,10 +108,6 @@ def load_each(records: Sequence[Record], preprocessing: Preprocessing = PLAIN) -
                 faults.append(Fault(record, str(error)))
             advance("")
     return Loaded(tuple(kept), images[: len(kept)], tuple(faults))
-
-
-def _say_nothing(_: str) -> None:
-    pass
 
 
 def load_all(records: Sequence[Record], preprocessing: Preprocessing = PLAIN) -> NDArray[np.uint8]:
