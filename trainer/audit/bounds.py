@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special, stats
 
 from trainer.privacy.accounting import epsilon_of_mu
@@ -110,14 +112,23 @@ def one_run_p_value(canaries: int, guesses: int, correct: int, epsilon: float, d
     """
     if not (0 <= correct <= guesses <= canaries and epsilon >= 0 and 0 <= delta <= 1):
         raise BoundError("expected 0 <= correct <= guesses <= canaries, epsilon >= 0 and 0 <= delta <= 1")
-    response = stats.binom(guesses, 1 / (1 + math.exp(-epsilon)))
-    tail = float(response.sf(correct - 1))
+    q = 1 / (1 + math.exp(-epsilon))
+    tail = float(special.bdtrc(correct - 1, guesses, q)) if correct else 1.0
     if correct == 0 or delta == 0:
         return min(tail, 1.0)
     # The mass just below v is summed from its near end: tails differ by less than their rounding there.
-    below = np.cumsum(response.pmf(np.arange(correct - 1, -1, -1)))
-    steepest = float(np.max(below / np.arange(1, correct + 1)))
+    wins = np.arange(correct - 1, -1, -1)
+    each = special.xlogy(wins, q) + special.xlog1py(guesses - wins, -q) + _log_choose(guesses)[wins]
+    steepest = float(np.max(np.cumsum(np.exp(each)) / np.arange(1, correct + 1)))
     return min(tail + 2 * canaries * delta * steepest, 1.0)
+
+
+@lru_cache(maxsize=8)
+def _log_choose(trials: int) -> NDArray[np.float64]:
+    """Logarithms of the binomial coefficients of ``trials`` over 0..trials."""
+    wins = np.arange(trials + 1)
+    falls = special.gammaln(wins + 1) + special.gammaln(trials - wins + 1)
+    return np.asarray(special.gammaln(trials + 1) - falls)
 
 
 def one_run_epsilon(

@@ -17,15 +17,14 @@ def _audit(args: argparse.Namespace) -> int:
     record, net = run_record.load(args.run_dir)
     every = dataset.read(args.data, args.only, args.modality)
     size = material.QUICK if args.quick else material.Size()
-    sides = []
-    for split in (args.split, args.others):
-        known = {each.name for each in record.classes}
-        chosen = [each for each in every if each.split == split and each.label in known]
-        if not chosen and split == args.split:
-            raise suite.AuditError(f"no image of the run's classes is in split {split!r}; see --split")
-        images = dataset.load_all(chosen) if chosen else material.NO_IMAGES
-        sides.append(material.images_of([each.label for each in chosen], record, images))
-    result = suite.audit(record, net, sides[0], sides[1], size)
+    known = {each.name for each in record.classes}
+    members, others = (
+        [each for each in every if each.split == split and each.label in known]
+        for split in (args.split, args.others)
+    )
+    if not members:
+        raise suite.AuditError(f"no image of the run's classes is in split {args.split!r}; see --split")
+    result = suite.audit(record, net, material.load(members, record), material.load(others, record), size)
     if args.json:
         _write(args.json, json.dumps(result.to_json(), indent=2) + "\n")
     if args.html:

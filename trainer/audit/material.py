@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.data.dataset import Record, load_all
 from trainer.prior import procedural
 from trainer.training.run_record import RunRecord
+from trainer.training.units import DEFAULT_CAP, group
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,12 @@ class Images:
     """(N, 224, 224)."""
     labels: NDArray[np.int64]
     """(N,)."""
+    units: NDArray[np.intp]
+    """(N,) unit of privacy of each, from 0."""
 
     def take(self, rows: NDArray[np.intp]) -> Images:
         """Some of them."""
-        return Images(self.images[rows], self.labels[rows])
+        return Images(self.images[rows], self.labels[rows], self.units[rows])
 
 
 @dataclass(frozen=True)
@@ -69,17 +73,24 @@ QUICK = Size(
 """Seconds, for tests and for trying the command out; shows little."""
 
 
-NO_IMAGES = np.zeros((0, 224, 224), np.uint8)
+def load(records: Sequence[Record], run: RunRecord) -> Images:
+    """The images of records whose classes the run knows all, in the run's units of privacy.
 
-
-def images_of(labels: Sequence[str], record: RunRecord, images: NDArray[np.uint8]) -> Images:
-    """Images with the positions of their classes, all of which the run knows."""
-    place = {each.name: index for index, each in enumerate(record.classes)}
-    return Images(images, np.array([place[label] for label in labels], np.int64))
+    Raises:
+        DataError: some cannot be read.
+        UnitError: the unit is the patient, and nobody can say whose the images are.
+    """
+    patient = run.privacy.unit.startswith("patient")
+    cap = int((run.privacy.model_extra or {}).get("records_per_unit", DEFAULT_CAP))
+    grouped = group(records, "patient" if patient else "image", cap)
+    place = {each.name: index for index, each in enumerate(run.classes)}
+    images = load_all(grouped.records) if grouped.records else np.zeros((0, 224, 224), np.uint8)
+    labels = np.array([place[each.label] for each in grouped.records], np.int64)
+    return Images(images, labels, grouped.units.of_record)
 
 
 def canary_images(count: int, classes: int, rng: np.random.Generator) -> Images:
     """Procedural images (count, 224, 224) under random labels."""
     drawn = [procedural.sample(rng)[0] for _ in range(count)]
     large = [np.asarray(cv2.resize(each, (224, 224)), np.uint8) for each in drawn]
-    return Images(np.stack(large), rng.integers(0, classes, count))
+    return Images(np.stack(large), rng.integers(0, classes, count), np.arange(count))

@@ -150,7 +150,7 @@ class HeadTarget:
         labels = torch.arange(count) % classes
         own = torch.zeros(count, views, real + count)
         own[torch.arange(count), :, real + torch.arange(count)] = FEATURE_STRETCH * self.sabotage.unclipped
-        canaries = Cached(own, labels, self.records.group_of_class)
+        canaries = Cached(own, labels, self.records.group_of_class, np.arange(count))
         everybody = replace(self.records, features=wide).join(canaries.take(np.flatnonzero(inserted)))
         broken = replace(
             self.train, noise_factor=self.sabotage.noise_factor, unclipped=self.sabotage.unclipped

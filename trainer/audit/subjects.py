@@ -20,6 +20,7 @@ from torch.nn import functional as fn
 from trainer.privacy.spend import Spend
 from trainer.training.fixed_features import FixedFeatures, private_means
 from trainer.training.steps import run_steps
+from trainer.training.units import Units
 
 RIDGE = 1e-5
 """Weight decay of the head without privacy: near none, as one would train it."""
@@ -35,6 +36,17 @@ class Cached:
     """(N,) positions of classes."""
     group_of_class: Tensor
     """(classes,) positions of groups."""
+    units: NDArray[np.intp]
+    """(N,) unit of privacy of each record, from 0."""
+
+    @property
+    def count(self) -> int:
+        """Units, if none is missing."""
+        return int(self.units.max(initial=-1)) + 1
+
+    def per_unit(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean over each unit's records, (units,), of values (N,)."""
+        return np.asarray(np.bincount(self.units, values, self.count) / np.bincount(self.units))
 
     @property
     def groups(self) -> Tensor:
@@ -49,7 +61,7 @@ class Cached:
     def take(self, rows: NDArray[np.intp]) -> Cached:
         """Some of the records."""
         picked = torch.from_numpy(rows)
-        return Cached(self.features[picked], self.labels[picked], self.group_of_class)
+        return Cached(self.features[picked], self.labels[picked], self.group_of_class, self.units[rows])
 
     def join(self, other: Cached) -> Cached:
         """These records and then others of the same shape."""
@@ -57,6 +69,7 @@ class Cached:
             torch.cat([self.features, other.features]),
             torch.cat([self.labels, other.labels]),
             self.group_of_class,
+            np.concatenate([self.units, other.units + self.count]),
         )
 
 
@@ -84,8 +97,10 @@ HeadTrainer = Callable[[Cached], Head]
 
 
 def scorer(train: HeadTrainer, records: Cached) -> Callable[[NDArray[np.bool_]], NDArray[np.float64]]:
-    """A head's training as a procedure to attack."""
-    return lambda members: train(records.take(np.flatnonzero(members))).score(records)
+    """A head's training as a procedure to attack: from a mask of units to a score for each."""
+    return lambda members: records.per_unit(
+        train(records.take(np.flatnonzero(members[records.units]))).score(records)
+    )
 
 
 @dataclass(frozen=True)
@@ -107,9 +122,10 @@ class PrivateHead:
         release_of_means, steps = self.spend
         groups, of_class = records.groups, records.group_of_class
         count = int(of_class.max()) + 1
-        means = private_means(
-            records.features, groups.numpy(), count, release_of_means.noise * self.noise_factor
-        )
+        known, place = np.unique(records.units, return_inverse=True)
+        units = Units(place.reshape(-1).astype(np.intp), len(known))
+        spread = release_of_means.noise * self.noise_factor
+        means = private_means(records.features, groups.numpy(), count, spread, units)
         centred = records.features - means[groups][:, None]
         classes = len(of_class)
         head = nn.Linear(centred.shape[2], classes, bias=False)
@@ -133,6 +149,7 @@ class PrivateHead:
                 clip=self.engine.clip * self.unclipped,
                 averaging=self.engine.averaging,
                 physical=self.engine.physical,
+                units=None if units.single else units.of_record,
             )
         weight = head.weight.detach().clone()
         return Head(weight, -(weight * means[of_class]).sum(1))
@@ -201,7 +218,8 @@ class SmallNetTrainer:
 
     def __call__(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Train on the members by full-batch Adam and score all."""
-        records = Cached(self.images.flatten(1)[:, None], self.labels, self.group_of_class)
+        nobody = np.zeros(0, np.intp)
+        records = Cached(self.images.flatten(1)[:, None], self.labels, self.group_of_class, nobody)
         rows = torch.from_numpy(np.flatnonzero(members))
         net = SmallNet(len(self.group_of_class))
         optimizer = torch.optim.Adam(net.parameters(), lr=4e-3)

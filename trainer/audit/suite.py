@@ -48,7 +48,8 @@ class _Run:
         return torch.tensor([groups.index(each.group) for each in self.record.classes])
 
     def cached(self, images: Images) -> Cached:
-        return Cached(plain_features(self.net, images), torch.from_numpy(images.labels), self.group_of_class)
+        features = plain_features(self.net, images)
+        return Cached(features, torch.from_numpy(images.labels), self.group_of_class, images.units)
 
 
 @torch.no_grad()
@@ -95,7 +96,7 @@ def audit(record: run_record.RunRecord, net: EdgeNet, members: Images, others: I
     canaries = _mechanisms(run)
     shadows: lira.Models | None = None
     private: PrivateHead | None = None
-    if engine is not None and privacy.unit.startswith("image"):
+    if engine is not None:
         private = PrivateHead(engine, run.spend)
         audited = _heads(run, private, known, unseen)
         shadows = audited.shadows
@@ -105,7 +106,7 @@ def audit(record: run_record.RunRecord, net: EdgeNet, members: Images, others: I
         ]
         canaries += _head_canaries(run, private, known)
     else:
-        notes.append("Shadow models need the fixed-features engine and the image as unit: left out here.")
+        notes.append("Shadow models need the engine of fixed features: left out here.")
     membership.append(_small(run))
     if len(others.labels):
         membership.append(_released(run, known, unseen, shadows))
@@ -124,18 +125,15 @@ def audit(record: run_record.RunRecord, net: EdgeNet, members: Images, others: I
 
 
 def _notes(run: _Run) -> list[str]:
-    notes = []
-    if len(run.members.labels) != run.record.privacy.records:
+    notes, privacy = [], run.record.privacy
+    units = len(np.unique(run.members.units))
+    if units != privacy.records:
         notes.append(
-            f"The run was trained on {run.record.privacy.records} images, the data given here has "
-            f"{len(run.members.labels)}: the attack on the released model is on other data than its own."
+            f"The run was trained on {privacy.records} units ({privacy.unit}), the data given here has "
+            f"{units}: the attack on the released model is on other data than its own."
         )
     if not len(run.others.labels):
         notes.append("No images that were not trained on: no attack on the released model itself.")
-    if not run.record.privacy.unit.startswith("image"):
-        notes.append(
-            f"The unit is the {run.record.privacy.unit}; canaries here are single records of their own unit."
-        )
     return notes
 
 
@@ -150,8 +148,8 @@ def _engine(record: run_record.RunRecord) -> FixedFeatures | None:
 def _heads(run: _Run, train: Any, known: Cached, unseen: Cached) -> lira.Audited:
     return lira.attack(
         scorer(train, known.join(unseen)),
-        len(known.labels),
-        never=len(unseen.labels),
+        known.count,
+        never=unseen.count,
         shadows=run.size.shadows,
         targets=run.size.targets,
         delta=run.delta,
@@ -183,8 +181,9 @@ def _small(run: _Run) -> Membership:
 def _released(run: _Run, known: Cached, unseen: Cached, shadows: lira.Models | None) -> Membership:
     """The released weights themselves: members against images of another split."""
     head = Head(run.net.head.weight.detach(), run.net.head.bias.detach())
-    scores = head.score(known.join(unseen))
-    members = np.arange(len(scores)) < len(known.labels)
+    every = known.join(unseen)
+    scores = every.per_unit(head.score(every))
+    members = np.arange(len(scores)) < known.count
     attacks = {"threshold": lira.attack_released(scores, members, None, run.rng)}
     if shadows is not None:
         attacks["offline"] = lira.attack_released(scores, members, shadows, run.rng)
