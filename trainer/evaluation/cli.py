@@ -54,9 +54,12 @@ def _strangers(args: argparse.Namespace) -> Any:
 
     if args.others is None:
         return None
+    own = args.others if isinstance(args.others, Path) else None
+    if own is not None and not own.exists():
+        raise EvaluationError(f"--others {own} does not exist; give a folder or an index, or nothing")
     given = os.environ.get("EDGE_DATA")
     folder = Path(given) if given else args.data if args.data.is_dir() else args.data.parent
-    return Others(data=folder, own=args.others if args.others != Path() else None)
+    return Others(data=folder, own=own)
 
 
 def _cross_validation(args: argparse.Namespace, epsilon: float | None, delta: float | None) -> dict[str, Any]:
@@ -114,7 +117,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--others",
         type=Path,
         nargs="?",
-        const=Path(),
+        const="standard",
         help="also show it images that it was not made for: drawn ones, EDGE_DATA's dicom and faces, "
         "and those of this folder or index",
     )

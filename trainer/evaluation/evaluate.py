@@ -97,7 +97,7 @@ def evaluate(
         "left_out_classes": sorted({record.label for record in there} - set(group)),
         "modality": "known; each image is judged among the classes of its own group",
         "interval": "95 %, bootstrap over groups, 2,000 resamples",
-        "published_sets_only": {record.folder for record in kept} <= set(sources.KNOWN),
+        "published_sets_only": {record.folder for record in records} <= set(sources.KNOWN),
         **_about(bundle),
         **figures(them, ran["logits"]),
         "within_source": subgroups.within_sources(them),

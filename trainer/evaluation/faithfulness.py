@@ -99,7 +99,7 @@ def faithfulness(
             "curve_random": by_chance[game].mean(0).round(4).tolist(),
         }
         for key, values in (("auc", own), ("auc_random", chance), ("gain", sign * (own - chance))):
-            them.bootstrap.estimate(partial(_mean, values=values), rows).put(part, key)
+            them.bootstrap.estimate(partial(_mean, values=values), rows, share=False).put(part, key)
         part["better_than_random"] = bool(part["gain_interval"][0] > 0)
         out[name] = part
     return out

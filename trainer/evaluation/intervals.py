@@ -85,29 +85,33 @@ class Bootstrap:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(statistic(np.ones((1, count)))[0], np.float64)
 
-    def estimate(self, statistic: Statistic, rows: NDArray[np.intp] | None = None) -> Estimate:
-        """A figure with its interval."""
-        return self.estimates(statistic, rows)[0]
+    def estimate(
+        self, statistic: Statistic, rows: NDArray[np.intp] | None = None, *, share: bool = True
+    ) -> Estimate:
+        """A figure with its interval; ``share`` is False for a difference, which may be exactly 0."""
+        return self.estimates(statistic, rows, share=share)[0]
 
-    def estimates(self, statistic: Statistic, rows: NDArray[np.intp] | None = None) -> list[Estimate]:
+    def estimates(
+        self, statistic: Statistic, rows: NDArray[np.intp] | None = None, *, share: bool = True
+    ) -> list[Estimate]:
         """One estimate for each of the statistic's K values."""
         point = np.atleast_1d(self.point(statistic, rows))
         values = self.values(statistic, rows).reshape(-1, len(point))
-        groups = len(np.unique(self.group if rows is None else self.group[rows]))
+        groups = len(np.unique(self.group if rows is None else self.group[rows])) if share else None
         return [percentile(values[:, k], float(each), groups) for k, each in enumerate(point)]
 
 
-def percentile(values: NDArray[np.float64], point: float, groups: int) -> Estimate:
+def percentile(values: NDArray[np.float64], point: float, groups: int | None) -> Estimate:
     """Percentile interval of resampled values; it always holds the point itself.
 
-    Where no resample differs from a point of exactly 0 or 1, a bootstrap would claim certainty; then each
-    group counts as one trial and Clopper and Pearson's interval is given.
+    Where no resample of a share differs from exactly 0 or 1, a bootstrap would claim certainty; then each of
+    the ``groups`` counts as one trial and Clopper and Pearson's interval is given.
     """
     finite = values[np.isfinite(values)]
     if not np.isfinite(point) or not len(finite):
         return Estimate(float("nan"), float("nan"), float("nan"))
     low, high = np.percentile(finite, (50 * (1 - LEVEL), 50 * (1 + LEVEL)))
-    if low == high == point and point in {0.0, 1.0}:
+    if groups is not None and low == high == point and point in {0.0, 1.0}:
         return clopper_pearson(round(point * groups), groups)
     return Estimate(point, float(min(low, point)), float(max(high, point)))
 

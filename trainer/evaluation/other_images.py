@@ -88,18 +88,25 @@ def of_other_modalities(records: Sequence[Record], each: int = EACH) -> list[Oth
 
 def data_folder(folder: Path, each: int = EACH) -> list[Other]:
     """DICOM files under ``dicom``, photographs under ``faces`` of a data folder; absent parts give none."""
-    out: list[Other] = []
-    for file in sorted((folder / "dicom" / "files").glob("*")):
-        if file.name in VALID:
-            continue
-        kind = "chest from the side, real" if file.name in LATERAL else "DICOM of another kind"
-        out += _of_file(file, kind)
+    out = dicom_folder(folder / "dicom" / "files")
     for file in sorted((folder / "faces" / "files").glob("*")):
         out += _of_file(file, "photograph")
     portraits = sorted((folder / "faces" / "portraits").glob("*.jpg"))
     for file in portraits[:: max(1, len(portraits) // each)][:each]:
         out += _of_file(file, "portrait")
     return out
+
+
+def dicom_folder(folder: Path) -> list[Other]:
+    """Every file that decodes, but those that the model is for."""
+    return [
+        other
+        for file in sorted(folder.glob("*"))
+        if file.name not in VALID
+        for other in _of_file(
+            file, "chest from the side, real" if file.name in LATERAL else "DICOM of another kind"
+        )
+    ]
 
 
 def stock_photographs() -> list[Other]:

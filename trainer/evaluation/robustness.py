@@ -104,7 +104,9 @@ def compare(clean: Scored, probability: NDArray[np.float64], rules: Any) -> dict
     boot.estimate(lambda w: metrics.accuracy(w, hit)).put(out, "accuracy")
     key = "mean_within_modality_balanced_accuracy"
     boot.estimate(lambda w: mean_within_modality(w, worse)).put(out, key)
-    lost = boot.estimate(lambda w: mean_within_modality(w, worse) - mean_within_modality(w, clean))
+    lost = boot.estimate(
+        lambda w: mean_within_modality(w, worse) - mean_within_modality(w, clean), share=False
+    )
     lost.put(out, "change")
     out["same_label"] = round(float((worse.best == clean.best).mean()), 4)
     out["abstained"] = round(float((worse.confidence < worse.limit).mean()), 4)

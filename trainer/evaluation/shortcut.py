@@ -61,7 +61,7 @@ def margins(
             return metrics.balanced_accuracy(w, y, b) - metrics.balanced_accuracy(w, y, g)
 
         them.bootstrap.estimate(probed, rows).put(part, "balanced_accuracy")
-        them.bootstrap.estimate(lead, rows).put(part, "margin")
+        them.bootstrap.estimate(lead, rows, share=False).put(part, "margin")
         part["beaten"] = bool(part["margin_interval"][0] > 0)
         out[modality] = part
     return out

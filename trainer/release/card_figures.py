@@ -9,7 +9,13 @@ MEAN = "mean_within_modality_balanced_accuracy"
 
 
 def figure_lines(figures: dict[str, Any]) -> Iterator[str]:
-    """Markdown lines: figures with their intervals, then what they do not show."""
+    """Markdown lines: figures with their intervals, then what they do not show.
+
+    Raises:
+        ValueError: an older trainer wrote the figures.
+    """
+    if "split_reads" not in figures:
+        raise ValueError("the figures are of an older trainer; run trainer evaluate again")
     yield (
         f"Split `{figures['split']}`, {figures['images']} images of {figures['groups']} groups, modality "
         f"known; 95 % intervals by bootstrap over groups. {figures['left_out']} images were left out: "
@@ -66,15 +72,15 @@ def _cautions(figures: dict[str, Any]) -> Iterator[str]:
     lost = [name for name, probe in _probes(figures).items() if not probe["beaten"]]
     if lost:
         yield (
-            f"{', '.join(lost)}: not shown to be better than brightness and sharpness alone, so these figures "
-            "do not show that the model has learned the disease."
+            f"{', '.join(lost)}: not shown to be better than brightness and sharpness alone, so these "
+            "figures do not show that the model has learned the disease."
         )
     few = [name for name, part in figures["per_modality"].items() if part["evidence"]]
     if few:
         yield f"{', '.join(few)}: too few groups; the figures are no evidence."
     yield (
-        "These figures were read off the images of this split without noise. The privacy statement covers the "
-        "images that the network was trained on, through the network alone."
+        "These figures were read off the images of this split without noise. The privacy statement covers "
+        "the images that the network was trained on, through the network alone."
     )
 
 

@@ -1,0 +1,221 @@
+"""The commands that a user types, on the shipped model and procedural images; and the page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.classify.decide import decide
+from edge.classify.onnx_cpu import OnnxCpuClassifier
+from edge.imaging.bundle import Bundle
+from trainer import cli
+from trainer.data import dataset
+from trainer.evaluation import page, precision
+from trainer.evaluation.runner import Runner, own_probabilities
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "firmware_config" / "model"
+TRUSTED = ROOT / "firmware_config" / "model-root.json"
+
+
+def command(*words: object) -> int:
+    return cli.main([str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Bundle:
+    return Bundle.load(MODEL, TRUSTED)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory, shipped: Bundle) -> Path:
+    """An index with every class of the shipped model in two splits, and one class that it lacks."""
+    folder = tmp_path_factory.mktemp("index")
+    rng = np.random.default_rng(0)
+    names = [each.name for each in shipped.classes] + ["mri_new"]
+    rows = []
+    for number in range(4 * len(names)):
+        label = names[number % len(names)]
+        small = rng.integers(0, 255, (12, 12)).astype(np.uint8) // (1 + number % 3)
+        cv2.imwrite(
+            str(folder / f"{number}.png"), cv2.resize(small, (224, 224), interpolation=cv2.INTER_CUBIC)
+        )
+        rows.append(
+            {
+                "file": f"{number}.png",
+                "task_label": label,
+                "modality": "MRI" if label.startswith("mri") else "XR",
+                "group_id": f"g{number}",
+                "split": ("train", "val")[(number // len(names)) % 2],
+                "source": ("kermany", "nih-cxr14")[number % 2],
+                "age": str(number),
+                "sex": "FM"[number % 2],
+            }
+        )
+    with (folder / "index.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder / "index.csv"
+
+
+class Checker(HTMLParser):
+    """Finds whatever could act or fetch, and tags that are not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bad: list[str] = []
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in {"script", "iframe", "object", "link", "form"}:
+            self.bad.append(tag)
+        for name, value in attrs:
+            if name.startswith("on") or (name in {"src", "href"} and not (value or "").startswith("data:")):
+                self.bad.append(f"{name}={value}")
+            if tag == "img" and name == "alt" and not value:
+                self.bad.append("img without words")
+        if tag not in {"meta", "img", "circle"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in {"meta", "img", "circle"} and self.open.pop() != tag:
+            self.bad.append(f"unbalanced {tag}")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def judged(table: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, str, Path]:
+    out = tmp_path_factory.mktemp("out")
+    words = ["evaluate", "--bundle", MODEL, "--root", TRUSTED, "--data", table, "--split", "val"]
+    more = ["--json", out / "e.json", "--html", out / "e.html", "--skip", "faithfulness"]
+    assert command(*words, *more) == 0
+    return json.loads((out / "e.json").read_text()), (out / "e.html").read_text(), out
+
+
+def test_the_json_has_what_others_read(judged: tuple[dict, str, Path]) -> None:
+    result, _, _ = judged
+    assert result["images"] == 14
+    assert result["left_out"] == 2
+    assert result["left_out_classes"] == ["mri_new"]
+    assert result["split_reads"] == 1
+    assert not result["published_sets_only"]
+    for part, key in (
+        (result, "accuracy"), (result, "mean_within_modality_balanced_accuracy"), (result, "macro_f1"),
+        (result, "accuracy_modality_unknown"), (result["per_modality"]["MRI"], "balanced_accuracy"),
+        (result["per_modality"]["XR"], "balanced_accuracy"), (result["shortcut"]["MRI"], "margin"),
+    ):  # fmt: skip
+        low, high = part[f"{key}_interval"]
+        assert low <= part[key] <= high
+    assert set(result["within_source"]) <= {"kermany", "nih-cxr14"}
+    assert result["subgroups"]["age"]["unknown"] == 0
+    assert result["precision"]["label_changes_at_margin"] == 0
+    assert len(result["degraded"]) == 12
+    assert "faithfulness" not in result
+    assert result["per_modality"]["MRI"]["evidence"] == "few groups, no evidence"
+
+
+def test_the_page_is_plain_safe_and_says_what_matters(judged: tuple[dict, str, Path]) -> None:
+    result, text, _ = judged
+    checker = Checker()
+    checker.feed(text)
+    assert not checker.bad
+    assert not checker.open
+    assert "default-src 'none'" in text
+    assert "http" not in checker.text
+    said = " ".join(checker.text.split())
+    part = result["per_modality"]["MRI"]["per_class"]["mri_glioma"]
+    low, high = part["sensitivity_interval"]
+    found = f"{100 * part['sensitivity']:.0f} ({100 * low:.0f} to {100 * high:.0f})"
+    assert f"Of 100 brain MRI images with a glioma it finds {found}." in said
+    assert "Research use, not for diagnosis." in said
+    assert "epsilon 2.00" in said
+    assert "they are no evidence" in said
+    assert said.index("In plain words") < said.index("What it cannot do") < said.index("Main figures")
+    # Pictures are plots alone: nothing but vector graphics is in the page.
+    assert set(re.findall(r'src="data:([^;]+)', text)) == {"image/svg+xml"}
+
+
+def test_a_label_with_markup_stays_text(
+    judged: tuple[dict, str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result, _, _ = judged
+    monkeypatch.setattr("trainer.evaluation.plots.svg", lambda figure: "<svg/>")
+    text = page.page(json.loads(json.dumps(result).replace("mri_glioma", "<script>alert(1)</script>")))
+    checker = Checker()
+    checker.feed(text)
+    assert not checker.bad
+    assert "<script>alert(1)</script>" in checker.text
+
+
+def test_each_read_is_counted_and_printed(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    skip = ["--skip", "shortcut,degraded,faithfulness,precision"]
+    words = ["evaluate", "--bundle", MODEL, "--data", table, "--split", "val", *skip]
+    assert command(*words) == 0
+    assert "read number 1 of this split" in capsys.readouterr().out
+    # A part of the split is a read of the split.
+    assert command(*words, "--only", "kermany") == 0
+    said = capsys.readouterr().out
+    assert "read number 2 of this split" in said
+    assert max(map(len, said.splitlines())) < 110
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--split", "nowhere"], "nowhere"),
+        (["--skip", "everything"], "shortcut"),
+        (["--others", "/does/not/exist"], "exist"),
+        (["--folds", "50", "--skip", "shortcut,degraded,faithfulness,precision"], "fewer folds"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    table: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    quick = ["--skip", "shortcut,degraded,faithfulness,precision"]
+    code = command("evaluate", "--bundle", MODEL, "--data", table, "--split", "val", *quick, *words)
+    lines = capsys.readouterr().err.splitlines()
+    assert code == 2
+    assert lines[-1].startswith("trainer: ")
+    assert said in lines[-1]
+
+
+def test_the_boxs_classifier_says_what_was_judged(shipped: Bundle, edge_data: Path) -> None:
+    """EDGE_PRECISION_SPLIT names the split to take whole; by default it is a twentieth of val."""
+    split = os.environ.get("EDGE_PRECISION_SPLIT", "val")
+    group = {each.name: each.group for each in shipped.classes}
+    there = [r for r in dataset.read(edge_data / "index.csv") if r.split == split and r.label in group]
+    there = there if "EDGE_PRECISION_SPLIT" in os.environ else there[::20]
+    images = dataset.load_all(there)
+    groups = [group[record.label] for record in there]
+    judged = own_probabilities(shipped, Runner.of(shipped).run(images)["logits"], groups)
+    halved = own_probabilities(shipped, Runner.of(shipped, "fp16").run(images)["logits"], groups)
+    box = OnnxCpuClassifier(shipped)
+    on_box = np.zeros_like(judged)
+    names = [each.name for each in shipped.classes]
+    for row, image in enumerate(images):
+        raw = box.run(shipped.preprocessing.to_network_input(image))
+        decision = decide(raw.logits[0], raw.cam[0], groups[row], shipped)
+        for name, value in decision.probabilities.items():
+            on_box[row, names.index(name)] = value
+        sure = judged[row].max() >= shipped.min_probability[groups[row]]
+        assert (decision.label is not None) == sure
+    same, half = precision.compare(judged, on_box), precision.compare(judged, halved)
+    assert same["label_changes"] == 0
+    assert same["largest_difference"] < 1e-6
+    assert half["label_changes_at_margin"] == 0
+    assert half["largest_difference"] < 0.01
+    print(
+        f"{split}, {len(there)} images: box {same['largest_difference']}, FP16 {half['largest_difference']}"
+    )

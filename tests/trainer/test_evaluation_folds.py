@@ -1,0 +1,72 @@
+"""Folds of whole groups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.imaging.bundle import ClassInfo
+from trainer.data.dataset import Record
+from trainer.evaluation.errors import EvaluationError
+from trainer.evaluation.folds import Predictor, assign, cross_validate
+
+RULES: Any = SimpleNamespace(
+    classes=(ClassInfo(name="a", group="g"), ClassInfo(name="b", group="g")), min_probability={"g": 0.5}
+)
+
+
+def records(groups: int = 40) -> list[Record]:
+    rng = np.random.default_rng(0)
+    return [
+        Record(Path(f"{group}-{image}"), "ab"[group % 4 == 0], "MRI", "train", f"g{group}", "", "")
+        for group in range(groups)
+        for image in range(int(rng.integers(1, 6)))
+    ]
+
+
+def test_no_group_is_torn_and_every_fold_has_every_class() -> None:
+    some = records()
+    place = assign(some, 5)
+    assert set(place) == set(range(5))
+    at: dict[str, int] = {}
+    for record, fold in zip(some, place, strict=True):
+        assert at.setdefault(record.group, fold) == fold
+    shares = [
+        np.mean([r.label == "b" for r, f in zip(some, place, strict=True) if f == fold]) for fold in range(5)
+    ]
+    assert max(shares) - min(shares) < 0.25
+    assert (assign(some, 5) == place).all()
+
+
+@pytest.mark.parametrize(("folds", "said"), [(1, "at least 2"), (11, "fewer folds")])
+def test_impossible_folds_are_refused(folds: int, said: str) -> None:
+    with pytest.raises(EvaluationError, match=said):
+        assign(records(), folds)
+
+
+def test_each_record_is_held_out_once_and_never_trained_on() -> None:
+    some = records()
+    asked: list[str] = []
+
+    def train(kept: list[Record]) -> Predictor:
+        names = {record.group for record in kept}
+
+        def probabilities(held: list[Record]) -> np.ndarray:
+            assert not names & {record.group for record in held}
+            asked.extend(str(record.file) for record in held)
+            right = np.array([[record.label == "a", record.label == "b"] for record in held], float)
+            right[0] = right[0, ::-1]
+            return right * 0.8 + 0.1
+
+        return Predictor(RULES, probabilities)
+
+    out = cross_validate(some, 5, train)
+    assert sorted(asked) == sorted(str(record.file) for record in some)
+    assert out["runs"] == len(out["each"]) == 5
+    assert out["pooled"]["accuracy"] == pytest.approx(1 - 5 / len(some), abs=1e-4)
+    assert out["accuracy"] == pytest.approx(np.mean([one["accuracy"] for one in out["each"]]), abs=1e-4)
+    assert out["accuracy_deviation"] > 0

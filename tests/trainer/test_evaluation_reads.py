@@ -1,0 +1,70 @@
+"""Reads of a split are counted, whatever it is called and wherever it lies."""
+
+from __future__ import annotations
+
+import json
+import stat
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from trainer.data.dataset import Record
+from trainer.evaluation import reads
+from trainer.evaluation.errors import EvaluationError
+
+
+def files(folder: Path, contents: list[bytes]) -> list[Record]:
+    folder.mkdir()
+    out = []
+    for number, content in enumerate(contents):
+        file = folder / f"{number}.png"
+        file.write_bytes(content)
+        out.append(Record(file, "a", "MRI", "test", "g", "", ""))
+    return out
+
+
+def test_a_copied_split_is_the_same_split(tmp_path: Path) -> None:
+    first = files(tmp_path / "a", [b"one", b"two"])
+    again = files(tmp_path / "b", [b"two", b"one"])
+    changed = files(tmp_path / "c", [b"two", b"One"])
+    key = reads.split_digest(first)
+    assert reads.split_digest(again) == key
+    assert reads.split_digest(changed) != key
+    assert reads.count_read(key, "test", 2, "m", tmp_path) == 1
+    assert reads.count_read(key, "holdout", 2, "m", tmp_path) == 2
+    assert reads.count_read(reads.split_digest(changed), "test", 2, "m", tmp_path) == 1
+    path = tmp_path / reads.FILE
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [json.loads(line)["read"] for line in path.read_text().splitlines()] == [1, 2, 1]
+
+
+def _count(where: Path) -> int:
+    return reads.count_read("k", "test", 1, "m", where)
+
+
+def test_readers_at_once_are_counted_one_by_one(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(3, mp_context=get_context("fork")) as pool:
+        numbers = list(pool.map(_count, [tmp_path] * 30))
+    assert sorted(numbers) == list(range(1, 31))
+
+
+def test_a_damaged_count_stops_the_reading(tmp_path: Path) -> None:
+    _count(tmp_path)
+    with (tmp_path / reads.FILE).open("a") as file:
+        file.write('{"split": "k"\n')
+    with pytest.raises(EvaluationError, match="damaged"):
+        _count(tmp_path)
+
+
+def test_what_cannot_be_counted_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EvaluationError, match="EDGE_LEDGER"):
+        _count(tmp_path / "file")
+
+
+def test_the_directory_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_LEDGER", str(tmp_path / "here"))
+    assert reads.count_read("k", "test", 1, "m") == 1
+    assert (tmp_path / "here" / reads.FILE).is_file()
