@@ -38,7 +38,9 @@ def epsilon(spend: Spend, delta: float, group: int = 1) -> float:
     sampled = [release for release in spend if release.sampling_rate < 1]
     steps = sum(release.steps for release in sampled)
     # Rounding is upwards, and by connecting the dots it adds about steps x interval squared: small here.
-    interval = min(1e-3, max(1e-4, 1e-2 / math.sqrt(max(steps, 1)))) if sampled else 1e-4
+    interval = min(1e-3, max(1e-4, 1e-2 / math.sqrt(max(steps, 1))))
+    if group > 1:
+        interval *= 5  # Mixtures are slow; the bound stays one.
     accountant = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE, interval)
     unsampled = mu(tuple(release for release in spend if release.sampling_rate == 1))
     with np.errstate(over="ignore"):

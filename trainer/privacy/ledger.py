@@ -12,6 +12,7 @@ holds one of its images is on that ledger, too.
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import Sequence
@@ -104,6 +105,8 @@ class Ledgers:
             ChainError: the record cannot be written, or was tampered with.
         """
         alone = accounting.epsilon(spend, budget.delta)
+        if not math.isfinite(alone):
+            raise LedgerError("a run with a release without noise has no epsilon, so no ledger can hold it")
         with chain.locked(self.folder):
             there = self.accounts()
             key = self._key(there)
@@ -276,13 +279,14 @@ def _refuse_overspending(account: Account, spend: Spend) -> None:
     if together <= budget.epsilon * (1 + 1e-9):
         return
     left = int(account.left() * 0.995 * 100) / 100
+    useful = left > 0.02 * budget.epsilon
     so_far = composed(tuple(run.spend for run in account.of("release")), budget.delta)
     count = len(account.of("release"))
     raise LedgerError(
         f"with this run, epsilon {together:.3f} would be spent on the data set, and the budget is "
         f"{budget.epsilon:g} at delta {budget.delta:g}: {count} release run{'s' if count != 1 else ''} spent "
         f"{so_far:.3f} (ledger {account.id}). "
-        + (f"Left is one run of about epsilon {left:.2f}. " if left else "Nothing is left. ")
+        + (f"Left is one run of about epsilon {left:.2f}. " if useful else "Nothing is left. ")
         + "The choices: spend what is left with --epsilon; keep the model there is; train on images that no "
         "ledger knows; or let whoever answers for the data raise the budget with trainer ledger raise, which "
         "every later model card will tell"
