@@ -177,7 +177,8 @@ def test_each_read_is_counted_and_printed(table: Path, capsys: pytest.CaptureFix
         (["--split", "nowhere"], "nowhere"),
         (["--skip", "everything"], "shortcut"),
         (["--others", "/does/not/exist"], "exist"),
-        (["--folds", "50", "--skip", "shortcut,degraded,faithfulness,precision"], "fewer folds"),
+        (["--folds", "50", "--public", "drawn"], "fewer folds"),
+        (["--folds", "2"], "--public"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

@@ -63,15 +63,20 @@ def _strangers(args: argparse.Namespace) -> Any:
 
 
 def _cross_validation(args: argparse.Namespace, epsilon: float | None, delta: float | None) -> dict[str, Any]:
-    from trainer.data import dataset, uses
+    from trainer.data import dataset, sources, uses
     from trainer.evaluation import fold_training
     from trainer.evaluation.folds import cross_validate
 
     splits = ("train", "val")
     records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split in splits]
-    train = fold_training.trainer(
-        uses.read_uses(getattr(args, "uses", None)), getattr(args, "depth", "head"), epsilon, delta
-    )
+    folders = {record.folder for record in records}
+    if not (args.public or folders <= set(sources.KNOWN)):
+        raise EvaluationError(
+            "folds are research runs, for public benchmarks, whose images need no protection: their figures "
+            "come out without noise; say which benchmark it is with --public NAME, or leave the folds out"
+        )
+    benchmark = args.public or ", ".join(sorted(folders))
+    train = fold_training.trainer(uses.read_uses(args.uses), args.depth, epsilon, delta, benchmark)
     found = cross_validate(records, args.folds, train)
     return {"epsilon": epsilon, "delta": delta, "splits": list(splits), **found}
 
@@ -103,6 +108,11 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
     parser.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
     parser.add_argument("--json", type=Path, help="where to write all figures")
+    parser.add_argument("--public", default="", help="for folds: the public benchmark that the images are of")
+    parser.add_argument("--uses", type=Path, help="for folds: JSON, modality of the index -> intended use")
+    parser.add_argument(
+        "--depth", choices=("head", "last", "all"), default="head", help="for folds: layers that are trained"
+    )
 
 
 def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -131,9 +141,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "cross-validate", help="train and judge over folds of train and val, as research runs"
     )
     _add_data(each)
-    each.add_argument("--uses", type=Path, help="JSON: modality of the index -> intended use")
     each.add_argument("--epsilon", type=float, required=True)
     each.add_argument("--delta", type=float, required=True)
-    each.add_argument("--depth", choices=("head", "all"), default="head")
     each.add_argument("--folds", type=int, default=5)
     each.set_defaults(run=_cross_validate)

@@ -19,7 +19,9 @@ from trainer.network import onnx_graph
 PRIOR = Path(__file__).parents[1] / "prior" / "prior.npz"
 
 
-def trainer(known: dict[str, IntendedUse], depth: str, epsilon: float | None, delta: float | None) -> Train:
+def trainer(
+    known: dict[str, IntendedUse], depth: str, epsilon: float | None, delta: float | None, benchmark: str
+) -> Train:
     """A training for `trainer.evaluation.folds.cross_validate`.
 
     Args:
@@ -27,6 +29,7 @@ def trainer(known: dict[str, IntendedUse], depth: str, epsilon: float | None, de
         depth: key of `trainer.training.fit.ENGINES`.
         epsilon: budget of each fold's run.
         delta: of each fold's run.
+        benchmark: the public set that the images are of, for the ledger, which counts every fold.
 
     Raises:
         EvaluationError: there is no budget: the bundle was trained without a guarantee.
@@ -51,7 +54,7 @@ def trainer(known: dict[str, IntendedUse], depth: str, epsilon: float | None, de
                 out=Path(folder),
                 data_note=sources.describe(records),
                 # Counted in the ledger; the networks are thrown away, so nothing of them is released.
-                terms=fit.Terms(mode="research", public="cross-validation"),
+                terms=fit.Terms(mode="research", public=benchmark),
             )
             _, net = run_record.load(Path(folder))
         runner = Runner(onnx_graph.build(net, "fp32").SerializeToString())
