@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.imaging.bundle import Bundle
+from edge.imaging.bundle import Bundle, BundleError
 from trainer import cli
 from trainer.data import dataset, sources, uses
 from trainer.evaluation import evaluate
@@ -96,6 +96,41 @@ def test_export_and_evaluate(
     figures.write_text(json.dumps({**result, "model_sha256": "00"}))
     assert command("export", "--run", run, "--keys", keys, "--out", out, "--figures", figures) == 2
     assert "another network" in capsys.readouterr().err
+
+
+def test_a_second_run_on_the_same_images_is_refused(
+    run: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledgers = run.parent / "ledgers"
+    words = ["fit", "--data", index, "--epsilon", 2, "--delta", 1e-5, "--out", tmp_path / "again"]
+    assert command(*words, "--prior", "none", "--depth", "all", "--steps", 4, "--ledger", ledgers) == 2
+    assert "would be spent" in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()
+    assert command("ledger", "show", "--ledger", ledgers) == 0
+    out = capsys.readouterr().out
+    assert "finished" in out
+    assert "split train" in out
+    record, _ = run_record.load(run)
+    assert record.privacy.model_extra is not None
+    assert record.privacy.model_extra["ledger"]["run"] in out
+
+
+def test_a_research_run_is_exported_marked_or_not_at_all(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, net = run_record.load(run)
+    research = record.privacy.model_copy(update={"mode": "research"})
+    run_record.save(tmp_path / "run", record.model_copy(update={"privacy": research}), net)
+    words = ["export", "--run", tmp_path / "run", "--keys", tmp_path / "keys", "--out", tmp_path / "bundle"]
+    assert command(*words) == 2
+    assert "research run" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+    assert command(*words, "--research") == 0
+    with pytest.raises(BundleError, match="research run"):
+        Bundle.load(tmp_path / "bundle", tmp_path / "keys" / "root.json", None)
+    card = (tmp_path / "bundle" / "targets" / "MODEL_CARD.md").read_text()
+    assert "it is no release" in card
+    assert "group privacy, same delta: 2 together 4." in card
 
 
 def test_two_runs_differ_though_torch_is_seeded() -> None:
