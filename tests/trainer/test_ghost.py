@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from trainer.network.edge_net import EdgeNet
+from trainer.privacy import paired
 from trainer.privacy.ghost import GhostError
-from trainer.privacy.layer_gradients import Instantiated, Paired, layer_gradient
+from trainer.privacy.instantiated import Instantiated, samples_of
+from trainer.privacy.layer_gradients import layer_gradient
+from trainer.privacy.paired import Paired
 from trainer.privacy.parts import Cutter, Part
 from trainer.privacy.private_step import Method, PrivateStepper, StepError
 
@@ -216,9 +220,9 @@ def test_the_shipped_network_trains_at_full_depth() -> None:
 def test_both_ways_are_taken_and_agree() -> None:
     """A convolution on a small map is paired, on a large one instantiated; forced, each gives the other's."""
     generator = torch.Generator().manual_seed(3)
-    layer = nn.Conv2d(12, 16, 3, padding=1).double()
-    for side, kind in ((3, Paired), (24, Instantiated)):
-        x, g = (torch.randn(6, c, side, side, dtype=torch.float64, generator=generator) for c in (12, 16))
+    layer = nn.Conv2d(24, 32, 3, padding=1).double()
+    for side, kind in ((2, Paired), (24, Instantiated)):
+        x, g = (torch.randn(6, c, side, side, dtype=torch.float64, generator=generator) for c in (24, 32))
         assert type(layer_gradient(layer, x, g, Part(np.arange(6), None, 6), 1)) is kind
         one = Paired(layer, x, g, 3)
         # Units of two records each are never paired.
@@ -229,6 +233,26 @@ def test_both_ways_are_taken_and_agree() -> None:
         first, second = dict(one.weighted(factors)), dict(two.weighted(factors))
         assert first.keys() == second.keys() == {layer.weight, layer.bias}
         assert all(torch.allclose(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("forced", [(0, 1), (1, 0)], ids=["by pixels", "by patches"])
+@pytest.mark.parametrize("views", [1, 3])
+@pytest.mark.parametrize(
+    "shape",  # Kernel, stride, padding, dilation.
+    [(3, 1, 1, 1), (3, 2, 1, 1), (1, 1, 0, 1), ((3, 1), (1, 2), (1, 0), 2)],
+)
+def test_pairs_by_pixels_and_by_patches_agree(
+    monkeypatch: pytest.MonkeyPatch, forced: tuple[int, int], views: int, shape: tuple[Any, ...]
+) -> None:
+    layer = nn.Conv2d(5, 7, *shape).double()
+    x = torch.randn(6, 5, 8, 7, dtype=torch.float64)
+    g = torch.randn_like(layer(x))
+    monkeypatch.setattr(paired, "_pair_costs", lambda *_: forced)
+    count = 6 // views
+    samples = Instantiated(
+        {p: each.view(count, views, *each.shape[1:]).sum(1) for p, each in samples_of(layer, x, g).items()}
+    )
+    assert torch.allclose(Paired(layer, x, g, count).squares, samples.squares, rtol=1e-10)
 
 
 def test_a_length_is_never_underestimated_where_products_cancel() -> None:

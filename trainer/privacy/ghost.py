@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from opacus.grad_sample.functorch import ft_compute_per_sample_gradient, prepare_layer
 from torch import Tensor, nn
 
-from trainer.privacy.layer_gradients import LayerGradient, layer_gradient, sampler_of
+from trainer.privacy.instantiated import LayerGradient, sampler_of
+from trainer.privacy.layer_gradients import layer_gradient
 from trainer.privacy.parts import Part
 
 Loss = Callable[[nn.Module, NDArray[np.intp]], Tensor]

@@ -8,6 +8,7 @@ while noise is added once, and a unit may be a patient with many records.
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -22,12 +23,15 @@ from torch.optim import Optimizer
 
 from trainer.privacy import noise
 from trainer.privacy.ghost import GhostError, GhostGradients, Loss
-from trainer.privacy.layer_gradients import sampler_of
+from trainer.privacy.instantiated import sampler_of
 from trainer.privacy.parts import Cutter, Part
 from trainer.privacy.team import Alone, Team
 
 Method = Literal["ghost", "samples"]
 """How clipped sums are made: in one pass (`ghost`), or from Opacus' per-record gradients, held in full."""
+
+
+_BESIDE = ThreadPoolExecutor(1, "noise")
 
 
 class StepError(GhostError):
@@ -38,6 +42,7 @@ class PrivateOptimizer(DPOptimizer):  # type: ignore[misc]
     """Opacus' optimizer with noise from the operating system's CSPRNG, for one process or a team."""
 
     team: Team = Alone()
+    _drawn: Future[NDArray[np.float64]]
 
     @property
     def accumulated_iterations(self) -> int:
@@ -57,10 +62,19 @@ class PrivateOptimizer(DPOptimizer):  # type: ignore[misc]
     def add_noise(self) -> None:
         """Add Gaussian noise of standard deviation noise multiplier x clipping norm to each sum."""
         deviation = self.noise_multiplier * self.max_grad_norm
+        drawn = torch.from_numpy(self._drawn.result())
+        start = 0
         for parameter in self.params:
             total = parameter.summed_grad
-            noisy = total.double() + noise.gaussian(total.shape, deviation).to(total.device)
-            parameter.grad = noisy.to(total.dtype).view_as(parameter)
+            own = drawn[start : start + total.numel()].view(total.shape) * deviation
+            start += total.numel()
+            parameter.grad = (total.double() + own.to(total.device)).to(total.dtype).view_as(parameter)
+        del self._drawn
+
+    def draw_noise(self) -> None:
+        """Begin to draw standard normal numbers for the coming step, once, while gradients are computed."""
+        if self.team.rank == 0:
+            self._drawn = _BESIDE.submit(noise.normal, sum(each.numel() for each in self.params))
 
     def finish(self) -> None:
         """Turn the sums of clipped gradients into one step: add up over the team, add noise once, average."""
@@ -182,6 +196,7 @@ class PrivateStepper:
         """Draw a Poisson sample and take one step on it."""
         drawn = self._team.from_first(noise.poisson_sample(self._cutter.units, self._rate))
         self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.draw_noise()
         for part in self._cutter.parts(drawn[drawn % self._team.size == self._team.rank]):
             self._gradients.accumulate(part)
         self.optimizer.finish()

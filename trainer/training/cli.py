@@ -10,7 +10,10 @@ from trainer.privacy.cli import add_ledger, data_name
 PRIOR = Path(__file__).parents[1] / "prior" / "prior.npz"
 """The prior that comes with the trainer; ``trainer pretrain`` makes it again."""
 
-_SETTINGS = ("steps", "sampling_rate", "clip", "rate", "views")
+_SETTINGS = (
+    "steps", "sampling_rate", "clip", "rate", "views",
+    "fixed_views", "physical", "method", "precision", "device",
+)  # fmt: skip
 
 
 def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,6 +45,24 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument("--clip", type=float)
     each.add_argument("--rate", type=float, help="learning rate")
     each.add_argument("--views", type=int)
+    each.add_argument(
+        "--fixed-views",
+        type=int,
+        dest="fixed_views",
+        help="with --depth last: views that each image has for the whole run, so that frozen layers run once",
+    )
+    each.add_argument("--physical", type=int, help="images in memory at once; changes nothing else")
+    each.add_argument(
+        "--method",
+        choices=("ghost", "samples"),
+        help="how gradients are clipped: in one pass, or from per-record gradients; the sums are the same",
+    )
+    each.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="of the passes forward and backward; gradients are clipped and added up in float32",
+    )
+    each.add_argument("--device", help="cpu or cuda; default: a GPU where there is one")
     each.add_argument(
         "--unit",
         choices=("image", "patient"),
