@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge.imaging.bundle import BundleError
 from trainer.audit import cli as audit
+from trainer.data import cli as data
 from trainer.evaluation import cli as evaluation
 from trainer.privacy import cli as ledger
 from trainer.training import cli as training
@@ -44,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     each.add_argument("--seed", type=int, default=2024)
     each.set_defaults(run=_pretrain)
 
+    data.add_commands(sub)
     training.add_commands(sub)
     ledger.add_commands(sub)
 

@@ -18,6 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 Images = NDArray[np.uint8]
 BINS = 32
+TREES = 300
 FOLDS = 5
 RESAMPLES = 2000
 _BORDER = 16
@@ -72,7 +73,7 @@ def probe(
         test_x: (N, F).
     """
     forest = RandomForestClassifier(
-        n_estimators=300, min_samples_leaf=2, class_weight="balanced", random_state=0
+        n_estimators=TREES, min_samples_leaf=2, class_weight="balanced", random_state=0
     )
     found: NDArray[np.float64] = forest.fit(train_x, train_y).predict_proba(test_x)
     return found
