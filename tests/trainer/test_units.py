@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import nn
 from trainer.data.record import Record
 from trainer.privacy.spend import Release
 from trainer.training import dp_sgd, fixed_features
+from trainer.training.fit import data_set
 from trainer.training.units import UnitError, Units, group, sum_by_unit
 
 
@@ -65,6 +67,17 @@ def test_the_cap_chooses_by_names_alone() -> None:
     assert kept(own) == first
     assert kept([record(n, "p", label="b") for n in range(20)]) == first
     assert group(own + others, "patient", 3).units.cap == 3
+
+
+def test_another_cap_makes_no_other_data_set(tmp_path: Path) -> None:
+    records = [replace(record(n, f"p{n // 4}"), file=tmp_path / f"{n}.png") for n in range(12)]
+    for number, each in enumerate(records):
+        each.file.write_bytes(bytes([number]))
+    made = [group(records, "patient", cap) for cap in (1, 3, 4)]
+    assert [len(each.records) for each in made] == [3, 9, 12]
+    known = [data_set("x", each.records, each.units) for each in made]
+    assert len({each.fingerprint for each in known}) == 1
+    assert {each.count for each in known} == {3}
 
 
 def test_surrogates_are_called_so() -> None:

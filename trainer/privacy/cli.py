@@ -104,7 +104,9 @@ def _show(args: argparse.Namespace) -> int:
         print(f"no ledger in {folder}; trainer ledger open or the first trainer fit makes one")
     console = Console(width=None if Console().is_terminal else 120)
     for account in accounts:
-        console.print(_table(account))
+        console.print(f"ledger {account.id}: {account.name}; {account.count} {account.unit}s", soft_wrap=True)
+        if account.runs:
+            console.print(_table(account))
         console.print(_summary(account), highlight=False)
     return 0
 
@@ -115,11 +117,7 @@ def _table(account: Account) -> Table:
 
     from trainer.privacy.account import composed
 
-    table = Table(
-        title=f"ledger {account.id}: {account.name}; {account.count} {account.unit}s",
-        title_justify="left",
-        box=box.SIMPLE,
-    )
+    table = Table(box=box.SIMPLE)
     for name in ("run", "when (UTC)", "mode", "engine", "state"):
         table.add_column(name)
     for name in ("epsilon alone", "together"):

@@ -139,9 +139,12 @@ def follow(task: Task, engine: Engine, *, epsilon: float, delta: float, prior: P
 
 
 def data_set(name: str, records: Sequence[Record], units: Units) -> DataSet:
-    """The training records of a run as its ledger knows them."""
+    """The records of a run as its ledger knows them, with those that the cap on a patient left out."""
     owners = [units.names[each] if units.names else str(each) for each in units.of_record]
-    return fingerprint(name, records, units.name, owners)
+    more = [record for record, _ in units.left_out]
+    return fingerprint(
+        name, [*records, *more], units.name, [*owners, *(owner for _, owner in units.left_out)]
+    )
 
 
 def _account(task: Task, engine: Engine, epsilon: float, delta: float) -> tuple[Spend, accounting.Figures]:

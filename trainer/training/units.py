@@ -43,6 +43,8 @@ class Units:
     """How records came to their units, where that is no matter of course."""
     names: tuple[str, ...] = ()
     """(count,): pseudonyms of the patients; empty for images. They are hashed, never written."""
+    left_out: tuple[tuple[Record, str], ...] = ()
+    """Records over the cap, with their patients: not trained on, but of the data set, whatever the cap."""
 
     @classmethod
     def images(cls, records: int) -> Units:
@@ -87,7 +89,9 @@ def group(records: Sequence[Record], unit: UnitName, cap: int = DEFAULT_CAP) -> 
     kept = _capped(records, owners, cap)
     distinct, place = np.unique(np.array([owners[row] for row in kept]), return_inverse=True)
     names = tuple(str(name) for name in distinct)
-    units = Units(place.reshape(-1).astype(np.intp), len(names), "patient", cap, note, names)
+    used = set(kept)
+    left_out = tuple((records[row], owners[row]) for row in range(len(records)) if row not in used)
+    units = Units(place.reshape(-1).astype(np.intp), len(names), "patient", cap, note, names, left_out)
     return Grouped(tuple(records[row] for row in kept), units)
 
 
