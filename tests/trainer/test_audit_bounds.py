@@ -13,7 +13,7 @@ from scipy import stats
 from trainer.audit import bounds
 from trainer.privacy.accounting import epsilon_of_mu
 
-TRIALS = 80
+TRIALS = 50
 LUCK = int(stats.binom.ppf(0.9999, TRIALS, 0.05))
 """A correct 95 % bound is above the truth in more trials than this once in ten thousand runs of a test."""
 
@@ -69,7 +69,7 @@ def test_randomised_response_is_bounded_and_nearly_met(epsilon: float) -> None:
         told = np.where(rng.random(800) < 1 / (1 + math.exp(-epsilon)), coins, ~coins)
         found.append(bounds.one_run_epsilon(*counts(np.where(told, 1, -1), coins), 0.0))
     assert sum(value > epsilon for value in found) <= LUCK
-    assert np.median(found) > 0.75 * epsilon
+    assert np.median(found) > 0.6 * epsilon
 
 
 @pytest.mark.parametrize("epsilon", [2.0, 6.0])

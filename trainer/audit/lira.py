@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from trainer.audit.roc import Attack, Members, Scores, judge
+from trainer.audit.roc import CHOOSING, Attack, Members, Scores, judge
 from trainer.progress import progress
 
 ShadowTrainer = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
@@ -113,7 +113,7 @@ def attack(
 ) -> Audited:
     """Audit a training procedure: figures of the online, the offline and the global-threshold attack.
 
-    Half of the targets chooses thresholds, the other half is judged.
+    A quarter of the targets chooses thresholds, the others are judged.
 
     Args:
         train: the procedure.
@@ -136,13 +136,13 @@ def attack(
 
     calibration = train_all(train, padded(paired_masks(shadows, records, rng)), f"{title}: shadow models")
     attacked = train_all(train, padded(rng.random((targets, records)) < 0.5), f"{title}: attacked models")
-    half = targets // 2
+    first = max(1, int(CHOOSING * targets))
     known = Models(calibration.members[:, :records], calibration.scores[:, :records])
     scores, members = attacked.scores[:, :records], attacked.members[:, :records]
     every = {"online": online(known, scores), "offline": offline(known, scores), "threshold": scores}
     return Audited(
         {
-            name: judge((each[:half], members[:half]), (each[half:], members[half:]), delta)
+            name: judge((each[:first], members[:first]), (each[first:], members[first:]), delta)
             for name, each in every.items()
         },
         calibration,
@@ -154,15 +154,15 @@ def attack_released(
 ) -> Attack:
     """Attack one released model whose members and non-members are fixed; no bound of epsilon follows.
 
-    Thresholds are chosen on a random half of the records.
+    Thresholds are chosen on a random quarter of the records.
 
     Args:
         scores: of all records, (N,).
         members: those it was trained on, (N,).
         shadows: for the offline attack; without them the score itself is thresholded.
-        rng: halves the records.
+        rng: parts the records.
     """
     judged = scores if shadows is None else offline(shadows, scores)
     order = rng.permutation(len(judged))
-    first, second = order[: len(order) // 2], order[len(order) // 2 :]
+    first, second = np.split(order, [int(CHOOSING * len(order))])
     return judge((judged[first], members[first]), (judged[second], members[second]), None)

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainer.audit.roc import Attack, judge
+from trainer.audit.roc import CHOOSING, Attack, judge
 from trainer.audit.subjects import Cached, HeadTrainer, PrivateHead, quiet
 from trainer.privacy import noise
 from trainer.privacy.spend import Release
@@ -62,13 +62,13 @@ def coins(canaries: int) -> Coins:
 def audit(target: Target, canaries: int, delta: float) -> Attack:
     """Run ``target`` once and judge guesses on its canaries.
 
-    What is guessed on is chosen on a random half of the canaries, and judged on the other: given the
-    first half's coins the mechanism is as private towards the second's, so the bound holds.
+    What is guessed on is chosen on a random part of the canaries, and judged on the rest: given the first
+    part's coins the mechanism is as private towards the others, so the bound holds.
     """
     inserted = coins(canaries)
     scores = target(inserted)
     order = np.argsort(noise.uniform(canaries))
-    first, second = order[: canaries // 2], order[canaries // 2 :]
+    first, second = np.split(order, [int(CHOOSING * canaries)])
     return judge((scores[first], inserted[first]), (scores[second], inserted[second]), delta)
 
 

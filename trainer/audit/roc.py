@@ -1,7 +1,7 @@
 """From scores of members and non-members to the figures of a membership attack. Pure functions.
 
-Thresholds are chosen on one half of the trials and judged on the other, so that no figure profits from
-its own choice.
+Thresholds are chosen on a part of the trials and judged on the rest, so that no figure profits from its
+own choice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ Members = NDArray[np.bool_]
 
 FALSE_POSITIVE_RATES = (0.001, 0.01)
 SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
-"""Parts of all trials that may be guessed on, on each side; the best on the choosing half is taken."""
+"""Parts of all trials that may be guessed on, on each side; the best where thresholds are chosen is taken."""
+CHOOSING = 0.25
+"""Part of the trials that thresholds are chosen on."""
 RESAMPLES = 100
 CURVE_POINTS = 400
 
@@ -34,7 +36,7 @@ class Rate:
     tpr: float
     tpr_interval: tuple[float, float]
     fpr: float
-    """As it came out on the judged half."""
+    """As it came out where it was judged."""
     fpr_interval: tuple[float, float]
 
 
@@ -95,7 +97,7 @@ class Attack:
 def judge(
     chosen_on: tuple[Scores, Members], judged_on: tuple[Scores, Members], delta: float | None
 ) -> Attack:
-    """Choose thresholds on the first half of the trials, judge them on the second.
+    """Choose thresholds on the first trials, judge them on the others.
 
     Args:
         chosen_on: scores (higher: more likely a member) and membership, any equal shapes.

@@ -90,7 +90,7 @@ def audit(record: run_record.RunRecord, net: EdgeNet, members: Images, others: I
         record, net, members, others, size, privacy.delta, from_json(releases), np.random.default_rng()
     )
     notes = _notes(run)
-    engine = _engine(record)
+    engine = _engine(record, run.spend)
     known, unseen = run.cached(members), run.cached(others)
     membership: list[Membership] = []
     canaries = _mechanisms(run)
@@ -137,10 +137,17 @@ def _notes(run: _Run) -> list[str]:
     return notes
 
 
-def _engine(record: run_record.RunRecord) -> FixedFeatures | None:
-    """The engine of the run with its settings, if it is the one with fixed features."""
+def _engine(record: run_record.RunRecord, spend: Spend) -> FixedFeatures | None:
+    """The engine of the run with its settings, if it is the one with fixed features.
+
+    Raises:
+        AuditError: it releases other things than `PrivateHead` does; auditing that would say nothing of it.
+    """
     if record.training.get("engine") != FixedFeatures.name:
         return None
+    if [each.steps > 1 for each in spend] != [False, True]:
+        released = ", ".join(each.what for each in spend)
+        raise AuditError(f"the audit knows a release of means, then steps of a head; the run has: {released}")
     fields = FixedFeatures.__dataclass_fields__
     return FixedFeatures(**{name: value for name, value in record.training.items() if name in fields})
 

@@ -1,0 +1,112 @@
+"""``trainer audit`` as a user types it, on procedural images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from trainer import cli
+from trainer.audit import material
+
+TINY = material.Size(
+    shadows=4,
+    targets=2,
+    canaries=600,
+    head_canaries=200,
+    image_canaries=8,
+    small_images=12,
+    small_shadows=4,
+    small_targets=2,
+    inversion=material.Effort(restarts=1, steps=1, compared=3, memorised=4, memorised_steps=30),
+)
+
+
+def command(*words: object) -> int:
+    return cli.main([str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def run(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("audited") / "run"
+    basic = ("--data", index, "--epsilon", 2, "--delta", 1e-5, "--out", out)
+    assert command("fit", *basic, "--steps", 6, "--views", 1, "--ledger", out.parent / "ledgers") == 0
+    return out
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(material, "QUICK", TINY)
+
+
+def test_an_audit_reports_figures_for_the_workstation_alone(
+    run: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures, page = tmp_path / "a.json", tmp_path / "a.html"
+    page.write_text("open to all")
+    page.chmod(0o644)
+    words = ("--run", run, "--data", index, "--others", "test", "--quick", "--json", figures, "--html", page)
+    assert command("audit", *words) == 0
+    told = capsys.readouterr()
+    for path in (figures, page):
+        assert path.stat().st_mode & 0o777 == 0o600
+    result = json.loads(figures.read_text())
+    assert result["claimed"]["epsilon"] == pytest.approx(2.0, abs=0.01)
+    assert result["contradicted"] == []
+    assert result["members"] == 40
+    assert result["others"] == 16
+    subjects = [each["subject"] for each in result["membership"]]
+    assert subjects[0] == "private head"
+    assert any("without DP" in each for each in subjects)
+    assert "the released model itself" in subjects
+    # The released model's members were fixed, not thrown: no bound may be claimed from them.
+    assert all(each["bounds"] is None for each in result["membership"][-1]["attacks"].values())
+    broken = [each for each in result["canaries"] if each["sabotage"] != "as shipped"]
+    assert {each["sabotage"] for each in broken} == {"noise halved", "clip removed"}
+    assert all(
+        each["refuted"] for each in broken if each["sabotage"] == "clip removed" and "head" not in each
+    )
+    assert {each["subject"].split(",")[0] for each in result["inversion"]} >= {"the released model"}
+    for said in ("evidence, not proof", "not covered by epsilon"):
+        assert said in told.out
+        assert said in page.read_text()
+    assert "shadow models: 4/4" in told.err
+    text = page.read_text()
+    assert "data:image/png;base64," in text
+    assert "http" not in text
+    assert "data:image" not in figures.read_text()
+
+
+def test_a_contradicted_claim_is_said_and_ends_in_an_error(
+    run: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same run with a record that claims far less than was spent."""
+    from trainer.training import run_record
+
+    record, net = run_record.load(run)
+    shy = record.privacy.model_copy(update={"epsilon": 0.01})
+    run_record.save(tmp_path / "shy", record.model_copy(update={"privacy": shy}), net)
+    # Means are audited at the noise of the claim, the head at the noise that the record states.
+    stated = json.loads((tmp_path / "shy" / "run.json").read_text())
+    for release in stated["privacy"]["releases"]:
+        release["noise"] *= 0.05
+    (tmp_path / "shy" / "run.json").write_text(json.dumps(stated))
+    assert command("audit", "--run", tmp_path / "shy", "--data", index, "--quick") == 1
+    told = capsys.readouterr()
+    assert "CONTRADICTED" in told.out
+    assert "whole private head" in told.out.split("CONTRADICTED")[1]
+    assert "contradicted" in told.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--split", "nowhere"], "nowhere"), (["--only", "nothing"], "nothing"), (["--run", "nowhere"], "run")],
+)
+def test_what_cannot_be_audited_is_refused(
+    run: Path, index: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    basic = {"--run": str(run), "--data": str(index)}
+    basic.update(dict(zip(words[::2], words[1::2], strict=True)))
+    assert command("audit", *(part for pair in basic.items() for part in pair)) == 2
+    assert said in capsys.readouterr().err
