@@ -19,6 +19,7 @@ from trainer import cli
 from trainer.data import uses
 from trainer.data.record import Record
 from trainer.network.edge_net import EdgeNet
+from trainer.prior.pretrain import load_prior
 from trainer.privacy import accounting, noise
 from trainer.privacy.accounting import calibrate, epsilon, epsilon_gaussian, epsilon_prv, gaussian_mu
 from trainer.privacy.batch_check import BatchDependenceError, refuse_batch_dependence
@@ -103,6 +104,34 @@ def test_every_step_draws_a_poisson_sample_at_the_accounted_rate(task: Task, eng
     engine.train(EdgeNet(4), task, spend)
     (steps,) = [release for release in spend if release.steps == 3]
     assert drawn == [(COUNT, steps.sampling_rate)] * 3
+
+
+@pytest.mark.parametrize("engine", [FixedFeatures(steps=1, views=1), DpSgd(depth="head", steps=1)])
+def test_an_engine_draws_and_clips_whole_patients(task: Task, engine, monkeypatch) -> None:
+    """All images of one patient, so loud that each alone would fill the clip, move a step by one clip."""
+    units = Units(np.arange(COUNT) // 4, 3, "patient", 4, "", tuple("abc"))
+    drawn = []
+
+    def everyone(count: int, rate: float):
+        drawn.append((count, rate))
+        return np.arange(count)
+
+    monkeypatch.setattr(noise, "poisson_sample", everyone)
+    engine = replace(engine, clip=1e-6)
+    spend = tuple(replace(release, noise=0.0) for release in engine.spend(3, 2.0, DELTA))
+    net = EdgeNet(4)
+    load_prior(ROOT / "trainer/prior/prior.npz", net)
+    head = [each.detach().clone() for each in (net.head.weight, net.head.bias)]
+    engine.train(net, replace(task, units=units), spend)
+    (rate,) = {release.sampling_rate for release in spend if release.sampling_rate < 1}
+    assert drawn == [(3, rate)]
+    moved = [net.head.weight.detach() - head[0]]
+    if engine.name == "dp-sgd":
+        moved.append(net.head.bias.detach() - head[1])
+    length = math.sqrt(sum(float((each**2).sum()) for each in moved))
+    # Three patients, each of whom gives a vector as long as the clip, over rate x 3.
+    assert length <= engine.rate * 3 * engine.clip / (rate * 3) * 1.001
+    assert length > 0
 
 
 # 2. Adjacency is stated, and another one costs more.

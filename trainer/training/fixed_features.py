@@ -73,6 +73,7 @@ class FixedFeatures:
             clip=self.clip,
             averaging=self.averaging,
             physical=self.physical,
+            units=None if task.units.single else task.units.of_record,
         )
         with torch.no_grad():
             net.head.weight.copy_(head.weight)
