@@ -12,18 +12,9 @@ from edge.imaging.bundle import BundleError
 from trainer.audit import cli as audit
 from trainer.data import cli as data
 from trainer.evaluation import cli as evaluation
+from trainer.prior import cli as prior
 from trainer.privacy import cli as ledger
 from trainer.training import cli as training
-
-PRIOR = Path(__file__).parent / "prior" / "prior.npz"
-"""The prior that comes with the trainer; ``trainer pretrain`` makes it again."""
-
-
-def _pretrain(args: argparse.Namespace) -> int:
-    from trainer.prior.pretrain import pretrain
-
-    print(json.dumps(pretrain(args.out, args.images, args.seed), indent=2))
-    return 0
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -39,12 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trainer", description="Private training on the workstation.")
     sub = parser.add_subparsers(required=True)
 
-    each = sub.add_parser("pretrain", help="train the prior on procedural images; touches no private data")
-    each.add_argument("--out", type=Path, default=PRIOR)
-    each.add_argument("--images", type=int, default=56_000)
-    each.add_argument("--seed", type=int, default=2024)
-    each.set_defaults(run=_pretrain)
-
+    prior.add_commands(sub)
     data.add_commands(sub)
     training.add_commands(sub)
     ledger.add_commands(sub)

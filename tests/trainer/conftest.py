@@ -41,13 +41,13 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for number in range(60):
         head = number % 2 == 0
-        image, _ = (procedural.head if head else procedural.chest)(rng)
+        image = procedural.draw(rng, 0 if head else 1)[0]
         label = ("head", "chest")[not head] + ("_even" if number % 4 < 2 else "_odd")
         split = "train" if number < 40 else "test"
         if number >= 56:
             label = "head_new" if head else "chest_new"
         file = f"phantoms/{number}.png"
-        cv2.imwrite(str(folder / file), cv2.resize(procedural.finish(image, rng), (224, 224)))
+        cv2.imwrite(str(folder / file), image)
         rows.append(
             {
                 "file": file,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,6 +90,5 @@ def load(records: Sequence[Record], run: RunRecord) -> Images:
 
 def canary_images(count: int, classes: int, rng: np.random.Generator) -> Images:
     """Procedural images (count, 224, 224) under random labels."""
-    drawn = [procedural.sample(rng)[0] for _ in range(count)]
-    large = [np.asarray(cv2.resize(each, (224, 224)), np.uint8) for each in drawn]
-    return Images(np.stack(large), rng.integers(0, classes, count), np.arange(count))
+    drawn = np.stack([procedural.sample(rng)[0] for _ in range(count)])
+    return Images(drawn, rng.integers(0, classes, count), np.arange(count))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from trainer.comparison.answers import Answers
 from trainer.comparison.material import Material
 from trainer.network.augment import augment
-from trainer.prior.pretrain import standardise
+from trainer.network.standardise import standardise
 from trainer.progress import progress
 from trainer.training.task import Task
 

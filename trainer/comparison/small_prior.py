@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from trainer.comparison.small_networks import PRIOR_WIDTHS, SIDE, Residual
+from trainer.network.standardise import standardise
 from trainer.prior import procedural
-from trainer.prior.pretrain import standardise
-from trainer.prior.shapes import Labels
+from trainer.prior.drawing import Labels
 from trainer.progress import progress
 
 BATCH = 48
@@ -29,19 +29,14 @@ SEED = 2024
 def draw(rng: np.random.Generator, count: int, side: int) -> tuple[Tensor, list[Labels]]:
     """Procedural images (count, 1, side, side), standardised, and their labels."""
     pairs = [procedural.sample(rng) for _ in range(count)]
-    small = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image, _ in pairs]
-    return standardise(torch.from_numpy(np.stack(small)[:, None]).float()), [labels for _, labels in pairs]
+    small = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image, _, _ in pairs]
+    return standardise(torch.from_numpy(np.stack(small)[:, None]).float()), [labels for _, labels, _ in pairs]
 
 
 def drawn_images(count: int) -> NDArray[np.uint8]:
     """Further procedural images, (count, 224, 224), to whiten by."""
     rng = np.random.default_rng(SEED + 1)
-    return np.stack(
-        [
-            np.asarray(cv2.resize(procedural.sample(rng)[0], (224, 224), interpolation=cv2.INTER_LINEAR))
-            for _ in range(count)
-        ]
-    )
+    return np.stack([procedural.sample(rng)[0] for _ in range(count)])
 
 
 def prior(folder: Path, images: int, where: torch.device) -> Residual:

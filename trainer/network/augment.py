@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
-from trainer.prior.pretrain import standardise
+from trainer.network.standardise import standardise
 
 ROTATION = 10.0
 """Degrees, either way."""
@@ -54,8 +54,8 @@ def multiply(gray: Tensor, views: int, *, plain: bool = False) -> Tensor:
 
 
 def network_input(gray: Tensor) -> Tensor:
-    """Display values (B, 1, 224, 224) as the half-size gray (B, 1, 112, 112) that `EdgeNet.maps` takes.
+    """Display values (B, 1, 224, 224) as the one standardised channel that `EdgeNet.maps` takes.
 
-    The same as three equal channels of the standardised image, averaged and halved by the network.
+    The same as three equal channels of it, averaged by the network.
     """
-    return fn.avg_pool2d(standardise(gray), 2)
+    return standardise(gray)

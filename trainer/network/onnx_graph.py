@@ -57,13 +57,16 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [output], name=f"n_{output}", **attributes))
         return output
 
-    def conv(self, x: str, weight: Any, *, stride: int = 1, pad: int = 0, groups: int = 1) -> str:
-        """Convolution without bias."""
+    def conv(
+        self, x: str, weight: Any, *, stride: int = 1, pad: int = 0, groups: int = 1, bias: Any = None
+    ) -> str:
+        """Convolution."""
         side = int(weight.shape[-1])
         return self.op(
             "Conv",
             x,
             self.weight(weight),
+            *([] if bias is None else [self.weight(bias)]),
             kernel_shape=[side, side],
             strides=[stride] * 2,
             pads=[pad] * 4,
@@ -92,37 +95,6 @@ class _Graph:
         return self.op("Add", scaled, self.weight(bias.reshape(-1, 1, 1)))
 
 
-def _modulus(graph: _Graph, x: str, filters: NDArray[Any], groups: int) -> str:
-    """Modulus of a complex filter bank whose kernels are per group: cosine parts, then sine parts."""
-    half = edge_net.GABOR_SIDE // 2
-    each = filters.reshape(groups, 2, -1, *filters.shape[1:])
-    squares = []
-    for part in range(2):
-        kernels = each[:, part].reshape(-1, *filters.shape[1:])
-        y = graph.conv(x, kernels, pad=half, groups=groups)
-        squares.append(graph.op("Mul", y, y))
-    total = graph.op("Add", *squares)
-    return graph.op("Sqrt", graph.op("Add", total, graph.weight(1e-4)))
-
-
-def _log(graph: _Graph, modulus: str) -> str:
-    scaled = graph.op("Mul", modulus, graph.weight(edge_net.LOG_GAIN))
-    return graph.op("Log", graph.op("Add", scaled, graph.weight(1.0)))
-
-
-def _scattering(graph: _Graph, x: str, state: dict[str, NDArray[Any]]) -> list[str]:
-    side = 112
-    maps = [graph.pool(x, side // edge_net.MAP_SIDE)]
-    for scale in range(edge_net.SCALES):
-        modulus = _modulus(graph, x, state["scattering.first"], 1)
-        maps.append(graph.pool(_log(graph, modulus), side // edge_net.MAP_SIDE))
-        if scale + 1 < edge_net.SCALES:
-            x, coarse, side = graph.pool(x, 2), graph.pool(modulus, 2), side // 2
-            second = _modulus(graph, coarse, state["scattering.second"], edge_net.ORIENTATIONS)
-            maps.append(graph.pool(_log(graph, second), side // edge_net.MAP_SIDE))
-    return maps
-
-
 def _block(graph: _Graph, x: str, state: dict[str, NDArray[Any]], name: str, side: int) -> str:
     y = graph.conv(x, state[f"{name}.conv1.weight"], stride=2, pad=1)
     y = graph.op("Relu", graph.group_norm(y, state, f"{name}.norm1", side))
@@ -130,6 +102,28 @@ def _block(graph: _Graph, x: str, state: dict[str, NDArray[Any]], name: str, sid
     y = graph.group_norm(y, state, f"{name}.norm2", side)
     short = graph.conv(graph.pool(x, 2), state[f"{name}.short.weight"])
     return graph.op("Relu", graph.op("Add", y, short))
+
+
+def _trunk(graph: _Graph, x: str, state: dict[str, NDArray[Any]]) -> str:
+    stem, bias = state["trunk.stem.weight"], state["trunk.stem.bias"]
+    y = graph.op("Relu", graph.conv(x, stem, stride=2, pad=2, bias=bias))
+    y = _block(graph, y, state, "trunk.stage1", 56)
+    second = _block(graph, y, state, "trunk.stage2", 28)
+    third = _block(graph, second, state, "trunk.stage3", 14)
+    fourth = _block(graph, third, state, "trunk.stage4", edge_net.MAP_SIDE)
+    return graph.op("Concat", graph.pool(second, 4), graph.pool(third, 2), fourth, axis=1)
+
+
+def _cam(graph: _Graph, maps: str, net: EdgeNet) -> str:
+    """What each place adds to each logit: the maps through each window's weights, seen through the window."""
+    weights = net.cam_weights().detach().double().numpy()
+    classes, count, channels = weights.shape
+    side = edge_net.MAP_SIDE
+    through = graph.conv(maps, weights.reshape(classes * count, channels, 1, 1))
+    wide = graph.op("Reshape", through, graph.shape(-1, classes, count, side, side))
+    windows = net.windows.double().numpy().reshape(count, side, side)
+    seen = graph.op("Mul", wide, graph.weight(windows))
+    return graph.op("ReduceSum", seen, graph.shape(2), keepdims=0)
 
 
 def build(net: EdgeNet, precision: Precision, *, every_output: bool = False) -> onnx.ModelProto:
@@ -144,15 +138,10 @@ def build(net: EdgeNet, precision: Precision, *, every_output: bool = False) -> 
     graph = _Graph(precision)
     half = precision == "fp16"
     x = graph.op("Cast", INPUT, to=TensorProto.FLOAT16) if half else INPUT
-    x = graph.pool(graph.op("ReduceMean", x, axes=[1], keepdims=1), 2)
-    maps = _scattering(graph, x, state)
-    y = graph.conv(x, state["trunk.stem.weight"], stride=2, pad=2)
-    y = graph.op("Relu", graph.group_norm(y, state, "trunk.norm", 56))
-    y = _block(graph, y, state, "trunk.stage2", 28)
-    y = _block(graph, y, state, "trunk.stage3", 14)
-    maps += [graph.pool(y, 2), _block(graph, y, state, "trunk.stage4", 7)]
-    joined = graph.op("Concat", *maps, axis=1)
-    pooled = graph.op("Flatten", graph.pool(joined, 4, 3), axis=1)
+    x = graph.op("ReduceMean", x, axes=[1], keepdims=1)
+    maps = _trunk(graph, x, state)
+    flat = graph.op("Reshape", maps, graph.shape(0, edge_net.Trunk.CHANNELS, -1))
+    pooled = graph.op("Flatten", graph.op("MatMul", flat, graph.weight(state["windows"].T)), axis=1)
     centred = graph.op("Sub", pooled, graph.weight(state["centre"]))
     raw = graph.op("Gemm", centred, graph.weight(state["project"]), transB=1)
     squares = graph.op("ReduceSum", graph.op("Mul", raw, raw), graph.shape(1), keepdims=1)
@@ -166,11 +155,8 @@ def build(net: EdgeNet, precision: Precision, *, every_output: bool = False) -> 
         transB=1,
         name=None if half else "logits",
     )
-    weights = net.cam_weights().detach().double().numpy()[None]
-    product = graph.op("Mul", graph.op("Unsqueeze", joined, graph.shape(1)), graph.weight(weights))
-    summed = graph.op("ReduceSum", product, graph.shape(2), keepdims=0)
     wide = graph.op("Reshape", length, graph.shape(-1, 1, 1, 1))
-    cam = graph.op("Div", summed, wide, name=None if half else "cam")
+    cam = graph.op("Div", _cam(graph, maps, net), wide, name=None if half else "cam")
     if half:
         for name, value in zip(OUTPUTS, (logits, features, cam), strict=True):
             graph.op("Cast", value, name=name, to=TensorProto.FLOAT)

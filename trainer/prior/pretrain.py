@@ -7,78 +7,107 @@ weights and a whitening computed on further procedural images, in one npz file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as fn
 
-from trainer.network.edge_net import FEATURES, EdgeNet, Trunk
-from trainer.prior import procedural
-from trainer.prior.shapes import Labels
+from trainer.network.edge_net import EdgeNet
+from trainer.network.standardise import standardise
+from trainer.prior import chunks, weights
+from trainer.prior.tasks import Tasks
+from trainer.prior.whitening import whiten
 from trainer.progress import progress
 
-DEFAULT_IMAGES = 56_000
-BATCH = 48
-WHITENING_IMAGES = 3_000
-RIDGE = 0.02
-"""Share of the mean eigenvalue that is added to each, so that directions of mere noise stay small."""
+BATCH = 64
+PEAK_RATE = 4e-3
+CHECKPOINT_STEPS = 200
 
 
-def standardise(gray: Tensor) -> Tensor:
-    """Per-image mean 0 and spread 1, as `edge.imaging.preprocess` does it. (B, 1, H, W)."""
-    mean = gray.mean(dim=(1, 2, 3), keepdim=True)
-    spread = gray.std(dim=(1, 2, 3), keepdim=True, correction=0)
-    return (gray - mean) / spread.clamp(min=1.0)
+class PretrainError(ValueError):
+    """Pretraining cannot go on; the message says what to do."""
 
 
-def _batches(seed: int, count: int, size: int) -> Iterator[tuple[Tensor, list[Labels]]]:
-    rng = np.random.default_rng(seed)
-    for start in range(0, count, size):
-        pairs = [procedural.sample(rng) for _ in range(min(size, count - start))]
-        stack = np.stack([image for image, _ in pairs])[:, None]
-        yield standardise(torch.from_numpy(stack).float()), [labels for _, labels in pairs]
+@dataclass(frozen=True)
+class Plan:
+    """Numbers of a pretraining run; the defaults made the prior that comes with the trainer."""
+
+    images: int = 46_000
+    epochs: int = 3
+    seed: int = 2024
 
 
-class Tasks(nn.Module):
-    """One linear head per procedural task, on the pooled maps of the CNN."""
+def _shifted(images: Tensor, parts: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Move a batch by whole cells of the part maps, so that a second epoch is not the first again."""
+    down, right = (int(each) for each in rng.integers(-1, 2, 2))
+    return torch.roll(images, (8 * down, 8 * right), (2, 3)), torch.roll(parts, (down, right), (2, 3))
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.heads = nn.ModuleDict(
-            {name: nn.Linear(4 * Trunk.CHANNELS, classes) for name, classes in procedural.TASKS.items()}
-        )
 
-    def loss(self, pooled: Tensor, labels: list[Labels]) -> tuple[Tensor, dict[str, float]]:
-        """Sum of the cross-entropies of all tasks, each over the images that it applies to."""
-        total = pooled.new_zeros(())
-        right: dict[str, float] = {}
-        for name, head in self.heads.items():
-            rows = [row for row, each in enumerate(labels) if name in each]
-            if not rows:
+def _steps(plan: Plan, files: list[Path], start: int) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
+    """All batches of a run from step ``start`` on: step, images (B, 1, 224, 224), labels, parts."""
+    step = 0
+    for epoch in range(plan.epochs):
+        order = np.random.default_rng((plan.seed, 1, epoch)).permutation(len(files))
+        for number in order:
+            rng = np.random.default_rng((plan.seed, 2, epoch, int(number)))
+            size = min(chunks.CHUNK, plan.images - int(number) * chunks.CHUNK)
+            if step + size // BATCH <= start:
+                step += size // BATCH
                 continue
-            target = torch.tensor([labels[row][name] for row in rows])
-            logits = head(pooled[rows])
-            total = total + fn.cross_entropy(logits, target) * (len(rows) / len(labels)) ** 0.5
-            right[name] = float((logits.argmax(1) == target).float().mean())
-        return total, right
+            chunk = chunks.load(files[number])
+            for rows in chunks.batches(chunk, BATCH, rng):
+                images = torch.from_numpy(chunk.images[rows][:, None]).float()
+                parts = torch.from_numpy(chunk.parts[rows]).float() / 255
+                if epoch:
+                    images, parts = _shifted(images, parts, rng)
+                if step >= start:
+                    yield step, images, torch.from_numpy(chunk.labels[rows]).long(), parts
+                step += 1
 
 
-def pretrain(out: Path, images: int = DEFAULT_IMAGES, seed: int = 2024) -> dict[str, Any]:
-    """Train the CNN on procedural images, compute the whitening and write the prior to ``out``."""
-    torch.manual_seed(seed)
+def _total(plan: Plan) -> int:
+    whole, rest = divmod(plan.images, chunks.CHUNK)
+    return plan.epochs * (whole * (chunks.CHUNK // BATCH) + rest // BATCH)
+
+
+def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]:
+    """Draw phantoms, train the CNN on them, compute the whitening and write the prior to ``out``.
+
+    A run that was broken off goes on from the last checkpoint in ``cache``.
+
+    Args:
+        out: npz file of the prior.
+        cache: directory of drawn images and of the checkpoint; may be deleted afterwards.
+        plan: how much of what.
+
+    Raises:
+        PretrainError: too few images for a single batch, or the checkpoint is of another plan.
+    """
+    plan = plan or Plan()
+    total = _total(plan)
+    if not total:
+        raise PretrainError(f"{plan.images} images do not fill one batch of {BATCH}; take more with --images")
+    files = chunks.ensure(cache, plan.seed, plan.images)
+    torch.manual_seed(plan.seed)
     net, tasks = EdgeNet(classes=1), Tasks()
     parameters = [*net.trunk.parameters(), *tasks.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.02)
-    steps = -(-images // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps, pct_start=0.1)
+    optimizer = torch.optim.AdamW(parameters, lr=3e-3, weight_decay=0.03)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=total, pct_start=0.1)
+    keeper = _Checkpoint(
+        cache / "checkpoint.pt", plan, {"net": net, "tasks": tasks, "rate": schedule, "step": optimizer}
+    )
+    done = keeper.restore()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net.to(device), tasks.to(device)
     running: dict[str, float] = {}
-    with progress("procedural pretraining", steps) as advance:
-        for number, (x, labels) in enumerate(_batches(seed, images, BATCH), start=1):
-            loss, right = tasks.loss(EdgeNet.pooled(net.trunk(x)), labels)
+    with progress("procedural pretraining", total - done) as advance:
+        for step, images, labels, parts in _steps(plan, files, done):
+            x = standardise(images.to(device))
+            with torch.autocast(device.type, torch.bfloat16):
+                loss, right = tasks.loss(net.trunk.stages(x), labels.to(device), parts.to(device))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, 5.0)
@@ -86,45 +115,38 @@ def pretrain(out: Path, images: int = DEFAULT_IMAGES, seed: int = 2024) -> dict[
             schedule.step()
             for name, value in right.items():
                 running[name] = 0.95 * running.get(name, value) + 0.05 * value
-            shown = " ".join(f"{k} {running[k]:.2f}" for k in ("head_lesion", "chest_lesion") if k in running)
+            shown = " ".join(f"{k} {running[k]:.2f}" for k in running if k.endswith("_lesion"))
             advance(f"loss {float(loss.detach()):.2f} {shown}")
-            if number % 250 == 0:
-                save_prior(out, net)
-    with progress("whitening", 1) as advance:
-        whiten(net, seed + 1)
-        advance("")
-    save_prior(out, net)
-    return {"images": images, "accuracy_on_procedural_tasks": {k: round(v, 3) for k, v in running.items()}}
-
-
-@torch.no_grad()
-def whiten(net: EdgeNet, seed: int, images: int = WHITENING_IMAGES) -> None:
-    """Set the network's projection: mean and leading directions of held-out procedural images."""
-    pooled = torch.cat([net.pooled(net.maps(x)) for x, _ in _batches(seed, images, 50)]).double()
-    mean = pooled.mean(0)
-    values, vectors = torch.linalg.eigh(torch.cov(pooled.T))
-    values, vectors = values.flip(0)[:FEATURES], vectors.flip(1)[:, :FEATURES]
-    # Divided by sqrt(FEATURES) so that squared lengths are near one and half precision cannot overflow.
-    project = (vectors / torch.sqrt((values + RIDGE * values.mean()) * FEATURES)).T
-    net.set_whitening(project.float(), mean.float())
-
-
-def save_prior(path: Path, net: EdgeNet) -> None:
-    """Write CNN and whitening as half-precision arrays; no pickle."""
-    state = {f"trunk.{k}": v for k, v in net.trunk.state_dict().items()}
-    state |= {"project": net.project, "centre": net.centre}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, NDArray[np.float16]] = {
-        k: v.detach().numpy().astype(np.float16) for k, v in state.items()
+            if (step + 1) % CHECKPOINT_STEPS == 0:
+                keeper.save(step + 1)
+    whiten(net.cpu(), plan.seed)
+    weights.save_prior(out, net)
+    return {
+        "images": plan.images,
+        "epochs": plan.epochs,
+        "right": {k: round(v, 3) for k, v in running.items()},
     }
-    np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
-def load_prior(path: Path, net: EdgeNet) -> None:
-    """Read what `save_prior` wrote into ``net``; its head is left alone."""
-    with np.load(path, allow_pickle=False) as arrays:
-        state = {k: torch.from_numpy(arrays[k].astype(np.float32)) for k in arrays.files}
-    net.trunk.load_state_dict(
-        {k.removeprefix("trunk."): v for k, v in state.items() if k.startswith("trunk.")}
-    )
-    net.set_whitening(state["project"], state["centre"])
+class _Checkpoint:
+    """Everything a run needs to go on, in one file that is replaced whole."""
+
+    def __init__(self, path: Path, plan: Plan, parts: dict[str, Any]) -> None:
+        self._path, self._plan, self._parts = path, plan, parts
+
+    def save(self, step: int) -> None:
+        state = {name: part.state_dict() for name, part in self._parts.items()}
+        partial = self._path.with_suffix(".partial")
+        torch.save({"plan": repr(self._plan), "step": step, "state": state}, partial)
+        partial.replace(self._path)
+
+    def restore(self) -> int:
+        """Load the last checkpoint if there is one; return the number of steps already done."""
+        if not self._path.is_file():
+            return 0
+        kept = torch.load(self._path, weights_only=True)
+        if kept["plan"] != repr(self._plan):
+            raise PretrainError(f"{self._path} is of another run ({kept['plan']}); delete it to start anew")
+        for name, part in self._parts.items():
+            part.load_state_dict(kept["state"][name])
+        return int(kept["step"])

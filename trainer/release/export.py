@@ -9,7 +9,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,10 +36,8 @@ class ExportError(ValueError):
 def golden_images() -> NDArray[np.uint8]:
     """Procedural images (N, 224, 224): every known kind, no patient."""
     rng = np.random.default_rng(GOLDEN_SEED)
-    makers = [make for make, _ in procedural.GENERATORS]
-    small = [procedural.finish(makers[i % len(makers)](rng)[0], rng) for i in range(GOLDEN_IMAGES)]
-    side = preprocess.SIDE
-    return np.stack([np.asarray(cv2.resize(each, (side, side)), np.uint8) for each in small])
+    kinds = len(procedural.GENERATORS)
+    return np.stack([procedural.draw(rng, number % kinds)[0] for number in range(GOLDEN_IMAGES)])
 
 
 def export(

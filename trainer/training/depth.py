@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from trainer.network.edge_net import LENGTH_FLOOR, MAP_SIDE, EdgeNet
+from trainer.network.edge_net import MAP_SIDE, EdgeNet
 
 Depth = Literal["head", "last", "all"]
 """The linear head; the last stage and the head; every layer."""
@@ -24,7 +24,7 @@ class Split:
     """A network in two parts; ``upper(lower(x))`` is the network."""
 
     lower: Callable[[Tensor], Tensor]
-    """Frozen: input (B, 1, 112, 112) -> (B, ...)."""
+    """Frozen: input (B, 1, 224, 224) -> (B, ...)."""
     upper: nn.Module
     """Trained, but for its buffers: (B, ...) -> logits (B, classes)."""
     kind: torch.dtype
@@ -42,23 +42,19 @@ class LastStage(nn.Module):
     def forward(self, frozen: Tensor) -> Tensor:
         """Frozen values (B, L) -> logits."""
         (net,) = self._net
-        maps = frozen[:, : -_pooled(net)].view(len(frozen), -1, 2 * MAP_SIDE, 2 * MAP_SIDE)
-        pooled = torch.cat([frozen[:, -_pooled(net) :], net.pooled(self.stage(maps))], dim=1)
-        raw = fn.linear(pooled - net.centre, net.project)
-        features = raw / torch.sqrt((raw**2).sum(dim=1, keepdim=True) + LENGTH_FLOOR)
-        return self.head(features)  # type: ignore[no-any-return]
-
-
-def _pooled(net: EdgeNet) -> int:
-    """Pooled values that do not pass the last stage."""
-    return len(net.centre) - 4 * net.trunk.stage4.conv2.out_channels
+        side = 2 * MAP_SIDE
+        third = net.trunk.stage3.conv2.out_channels * side * side
+        maps, pooled = frozen.tensor_split((third,), dim=1)
+        fourth = net.pooled(self.stage(maps.view(len(maps), -1, side, side)))
+        return self.head(net.whitened(torch.cat([pooled, fourth], dim=1))[0])  # type: ignore[no-any-return]
 
 
 def frozen_maps(net: EdgeNet, x: Tensor) -> Tensor:
-    """What last stage and head need of an input (B, 1, 112, 112): maps of stage 3, then pooled values."""
+    """What last stage and head need of an input (B, 1, 224, 224): maps of stage 3, then pooled values."""
     trunk = net.trunk
-    third = trunk.stage3(trunk.stage2(fn.relu(trunk.norm(trunk.stem(x)))))
-    beside = torch.cat([net.scattering(x), fn.avg_pool2d(third, 2)], dim=1)
+    second = trunk.stage2(trunk.stage1(fn.relu(trunk.stem(x))))
+    third = trunk.stage3(second)
+    beside = torch.cat([fn.avg_pool2d(second, 4), fn.avg_pool2d(third, 2)], dim=1)
     return torch.cat([third.flatten(1), net.pooled(beside)], dim=1)
 
 

@@ -19,7 +19,7 @@ import torch
 
 from trainer.data.record import Record
 from trainer.network.edge_net import EdgeNet
-from trainer.prior.pretrain import load_prior
+from trainer.prior.weights import load_prior
 from trainer.privacy import accounting
 from trainer.privacy.batch_check import refuse_batch_dependence
 from trainer.privacy.fingerprint import DataSet, fingerprint

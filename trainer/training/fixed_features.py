@@ -23,24 +23,29 @@ from trainer.training.dp_sgd import run_steps
 from trainer.training.task import Task
 from trainer.training.units import Units, sum_by_unit
 
-MEAN_SHARE = 0.2
-"""Part of the Gaussian-DP parameter mu that the feature means get; costs 2 % of what is left."""
+MEAN_SHARE = 0.25
+"""Part of the Gaussian-DP parameter mu that the feature means get; costs 3 % of what is left."""
 
 
 @dataclass(frozen=True)
 class FixedFeatures:
-    """Clip and learning rate were chosen on procedural images in the place of private ones."""
+    """Every record in every step: nothing is sampled, so all of it composes exactly as Gaussian DP.
+
+    The numbers were chosen by cross-validation on the train and val splits of the public benchmark, as
+    research runs. On any other images they are fixed beforehand.
+    """
 
     name: ClassVar[str] = "fixed-features"
     needs_prior: ClassVar[bool] = True
 
-    sampling_rate: float = 0.25
-    steps: int = 200
+    sampling_rate: float = 1.0
+    steps: int = 40
     clip: float = 0.5
-    rate: float = 8.0
+    rate: float = 25.0
     """Learning rate on the mean gradient."""
-    views: int = 6
-    averaging: float = 0.97
+    momentum: float = 0.9
+    views: int = 4
+    averaging: float = 0.93
     physical: int = 4096
 
     def spend(self, records: int, target: float, delta: float) -> Spend:
@@ -48,7 +53,10 @@ class FixedFeatures:
         del records  # Neither noise multiplier depends on it.
         means = Release("mean features", 1 / (MEAN_SHARE * accounting.gaussian_mu(target, delta)))
         return accounting.calibrate(
-            lambda noise: (means, Release("DP-SGD steps of the head", noise, self.sampling_rate, self.steps)),
+            lambda noise: (
+                means,
+                Release("gradient steps of the head", noise, self.sampling_rate, self.steps),
+            ),
             target,
             delta,
         )
@@ -70,6 +78,7 @@ class FixedFeatures:
             len(task.records),
             steps,
             rate=self.rate,
+            momentum=self.momentum,
             clip=self.clip,
             averaging=self.averaging,
             physical=self.physical,

@@ -1,0 +1,105 @@
+"""Procedural images on disk, a thousand to a file, so that pretraining reads instead of drawing again.
+
+Each file depends on the seed and its own number alone: how many processes drew, and where a run was
+broken off, makes no difference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.prior import procedural
+from trainer.prior.drawing import PART_SIDE, PARTS, SIDE
+from trainer.progress import progress
+
+CHUNK = 1000
+VERSION = 2
+"""Counted up when a generator changes: files of another version are drawn again."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """``images`` (N, 224, 224), ``labels`` (N, tasks), -1 for none, ``parts`` (N, parts, 28, 28)."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int8]
+    parts: NDArray[np.uint8]
+
+
+def draw(seed: int, number: int, count: int = CHUNK) -> Chunk:
+    """The images of one chunk."""
+    rng = np.random.default_rng((seed, number))
+    names = list(procedural.TASKS)
+    chunk = Chunk(
+        np.zeros((count, SIDE, SIDE), np.uint8),
+        np.full((count, len(names)), -1, np.int8),
+        np.zeros((count, len(PARTS), PART_SIDE, PART_SIDE), np.uint8),
+    )
+    for row in range(count):
+        image, labels, parts = procedural.sample(rng)
+        chunk.images[row], chunk.parts[row] = image, parts
+        for name, value in labels.items():
+            chunk.labels[row, names.index(name)] = value
+    return chunk
+
+
+def _path(folder: Path, seed: int, number: int) -> Path:
+    return folder / f"v{VERSION}-{seed}-{number:04d}.npz"
+
+
+def _write(folder: Path, seed: int, number: int, count: int) -> None:
+    cv2.setNumThreads(1)
+    path = _path(folder, seed, number)
+    chunk = draw(seed, number, count)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez(file, images=chunk.images, labels=chunk.labels, parts=chunk.parts)
+    partial.replace(path)
+
+
+def ensure(folder: Path, seed: int, images: int) -> list[Path]:
+    """Draw what is missing, on all cores, and return the files in order.
+
+    Raises:
+        OSError: the disk is full; what was drawn so far is kept and used by the next call.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = [min(CHUNK, images - start) for start in range(0, images, CHUNK)]
+    paths = [_path(folder, seed, number) for number in range(len(sizes))]
+    note = folder / f"v{VERSION}-{seed}.json"
+    if sizes[-1] != CHUNK or not note.is_file() or json.loads(note.read_text()) != {"images": images}:
+        paths[-1].unlink(missing_ok=True)  # the last chunk of another run may be shorter
+    note.write_text(json.dumps({"images": images}))
+    missing = [number for number, path in enumerate(paths) if not path.is_file()]
+    if missing:
+        # Threads of torch do not survive a fork.
+        workers = ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn"))
+        with progress("drawing phantoms", len(missing)) as advance, workers:
+            jobs = [workers.submit(_write, folder, seed, number, sizes[number]) for number in missing]
+            for job in as_completed(jobs):
+                job.result()
+                advance("")
+    return paths
+
+
+def load(path: Path) -> Chunk:
+    """Read one file."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Chunk(arrays["images"], arrays["labels"], arrays["parts"])
+
+
+def batches(chunk: Chunk, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
+    """Rows of a chunk in random batches; the last, short one is left out."""
+    order = rng.permutation(len(chunk.images))
+    for start in range(0, len(order) - size + 1, size):
+        yield np.sort(order[start : start + size])
