@@ -19,7 +19,7 @@ from trainer import cli
 from trainer.data import uses
 from trainer.data.record import Record
 from trainer.network.edge_net import EdgeNet
-from trainer.prior.pretrain import load_prior
+from trainer.prior.weights import load_prior
 from trainer.privacy import accounting, noise
 from trainer.privacy.accounting import calibrate, epsilon, epsilon_gaussian, epsilon_prv, gaussian_mu
 from trainer.privacy.batch_check import BatchDependenceError, refuse_batch_dependence
