@@ -11,8 +11,8 @@ from trainer.privacy.spend import Spend, to_json
 GROUPS = (2, 5)
 """Numbers of units whose joint protection is stated."""
 TUNED = (
-    "phantoms, network and pretraining from general knowledge; pooling, steps, rate, clip and averaging of the "
-    "head by cross-validation of about 60 settings on the train and val splits of the public benchmark "
+    "phantoms, network and pretraining from general knowledge; pooling, steps, rate, clip and averaging of "
+    "the head by cross-validation of about 60 settings on the train and val splits of the public benchmark "
     "(brain_mri, chest_xray, chest_ct): for these images that is not in epsilon, for any others it costs "
     "nothing; thresholds and temperature by a rule fixed beforehand"
 )
