@@ -186,7 +186,7 @@ def test_the_shipped_network_trains_at_full_depth() -> None:
     torch.manual_seed(0)
     net = EdgeNet(3).double()
     nn.init.normal_(net.head.weight)
-    images = torch.randn(5, 1, 112, 112, dtype=torch.float64)
+    images = torch.randn(5, 1, 224, 224, dtype=torch.float64)
 
     def loss(model: nn.Module, rows: np.ndarray) -> Tensor:
         return fn.cross_entropy(model(images[rows]), LABELS[:5][rows], reduction="none")
@@ -235,13 +235,13 @@ def test_both_ways_are_taken_and_agree() -> None:
         assert all(torch.allclose(first[key], second[key]) for key in first)
 
 
-@pytest.mark.parametrize("forced", [(0, 1), (1, 0)], ids=["by pixels", "by patches"])
+@pytest.mark.parametrize("forced", [(0, 1), (1, 0)], ids=["by pixels", "by taps"])
 @pytest.mark.parametrize("views", [1, 3])
 @pytest.mark.parametrize(
     "shape",  # Kernel, stride, padding, dilation.
     [(3, 1, 1, 1), (3, 2, 1, 1), (1, 1, 0, 1), ((3, 1), (1, 2), (1, 0), 2)],
 )
-def test_pairs_by_pixels_and_by_patches_agree(
+def test_pairs_by_pixels_and_by_taps_agree(
     monkeypatch: pytest.MonkeyPatch, forced: tuple[int, int], views: int, shape: tuple[Any, ...]
 ) -> None:
     layer = nn.Conv2d(5, 7, *shape).double()

@@ -69,44 +69,50 @@ def pairing_is_cheaper(layer: nn.Module, inputs: Tensor, outputs: Tensor, views:
 
 
 def _pair_costs(layer: nn.Conv2d, inputs: Tensor, outputs: Tensor, views: int) -> tuple[int, int]:
-    """Products for all pairs of inputs: by pixels, by patches."""
+    """Products for all pairs of inputs: by pixels, by taps."""
     assert not isinstance(layer.padding, str)
     high, wide = (n + 2 * p for n, p in zip(inputs.shape[2:], layer.padding, strict=True))
     positions, patch = views * outputs.shape[2:].numel(), layer.weight[0].numel()
     taps = layer.kernel_size[0] * layer.kernel_size[1]
     pixels = (views * high * wide) ** 2 * layer.in_channels + 8 * taps * positions**2
-    return pixels, positions**2 * patch + 8 * positions * patch
+    return pixels, positions**2 * patch + 4 * positions * patch
 
 
 def _input_products(layer: nn.Conv2d | nn.Linear, inputs: Tensor, outputs: Tensor, records: int) -> Tensor:
     """Products of what each two positions of a record see, (records, T, T), T counting all views.
 
-    Two patches' product is the sum over a kernel's taps of two pixels' products. Where maps are small it is
-    much cheaper to take those first than to lay out the patches.
+    Two patches' product is the sum over a kernel's taps of two pixels' products. It is taken tap by tap, or,
+    where maps are small and strides are one, from the products of all pixels; patches are never laid out.
     """
     if isinstance(layer, nn.Linear):
         a = _positions(inputs, records)
         return torch.bmm(a, a.mT)
     assert not isinstance(layer.padding, str)
     views = len(inputs) // records
-    pixels, patches = _pair_costs(layer, inputs, outputs, views)
-    if patches <= pixels:
-        laid_out = fn.unfold(inputs, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
-        a = _positions(laid_out.mT, records)
-        return torch.bmm(a, a.mT)
     (up, left), high, wide = layer.padding, outputs.shape[2], outputs.shape[3]
-    padded = fn.pad(inputs, (left, left, up, up))
-    a = _positions(padded.flatten(2).mT, records)
-    grid = (views, *padded.shape[2:])
-    of_pixels = torch.bmm(a, a.mT).view(records, *grid, *grid)
-    total = of_pixels.new_zeros(records, views, high, wide, views, high, wide)
+    # Channels last: a tap's pixels are then copied in whole rows.
+    padded = fn.pad(inputs.permute(0, 2, 3, 1), (0, 0, left, left, up, up))
+    windows: list[tuple[slice, slice]] = []
     for tap_y in range(layer.kernel_size[0]):
         for tap_x in range(layer.kernel_size[1]):
             y, x = tap_y * layer.dilation[0], tap_x * layer.dilation[1]
             rows = slice(y, y + layer.stride[0] * (high - 1) + 1, layer.stride[0])
-            columns = slice(x, x + layer.stride[1] * (wide - 1) + 1, layer.stride[1])
-            total += of_pixels[:, :, rows, columns, :, rows, columns]
-    return total.view(records, views * high * wide, -1)
+            windows.append((rows, slice(x, x + layer.stride[1] * (wide - 1) + 1, layer.stride[1])))
+    positions = views * high * wide
+    total = inputs.new_zeros(records, positions, positions)
+    by_pixels, by_taps = _pair_costs(layer, inputs, outputs, views)
+    if by_taps <= by_pixels:
+        for rows, columns in windows:
+            a = _positions(padded[:, rows, columns], records)
+            total.baddbmm_(a, a.mT)
+        return total
+    a = _positions(padded, records)
+    grid = (views, *padded.shape[1:3])
+    of_pixels = torch.bmm(a, a.mT).view(records, *grid, *grid)
+    split = total.view(records, views, high, wide, views, high, wide)
+    for rows, columns in windows:
+        split += of_pixels[:, :, rows, columns, :, rows, columns]
+    return total
 
 
 def _positions(values: Tensor, records: int) -> Tensor:

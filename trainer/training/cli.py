@@ -124,6 +124,8 @@ def _fit(args: argparse.Namespace) -> int:
     if strange:
         raise fit.FitError(f"{engine.name} has no setting {', '.join(strange)}")
     engine = replace(engine, **given)
+    if distributed.size() > 1 and args.depth == "head":
+        raise fit.FitError("--depth head takes one process, and minutes; start it without torchrun")
     prior = None if args.prior == "none" else Path(args.prior) if args.prior else PRIOR
     terms = fit.Terms(
         mode=args.mode,
