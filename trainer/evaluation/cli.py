@@ -127,7 +127,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--others",
         type=Path,
         nargs="?",
-        const="standard",
+        const=True,  # a string would be taken for a path
         help="also show it images that it was not made for: drawn ones, EDGE_DATA's dicom and faces, "
         "and those of this folder or index",
     )
