@@ -220,3 +220,13 @@ def test_the_boxs_classifier_says_what_was_judged(shipped: Bundle, edge_data: Pa
     print(
         f"{split}, {len(there)} images: box {same['largest_difference']}, FP16 {half['largest_difference']}"
     )
+
+
+def test_others_without_a_folder_means_the_standard_set(tmp_path: Path) -> None:
+    from trainer.cli import build_parser
+    from trainer.evaluation.cli import _strangers
+
+    words = ["evaluate", "--data", str(tmp_path), "--bundle", str(tmp_path), "--others"]
+    assert _strangers(build_parser().parse_args(words)).own is None
+    assert _strangers(build_parser().parse_args([*words, str(tmp_path)])).own == tmp_path
+    assert _strangers(build_parser().parse_args(words[:-1])) is None
