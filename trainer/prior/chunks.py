@@ -6,7 +6,6 @@ broken off, makes no difference.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -53,13 +52,13 @@ def draw(seed: int, number: int, count: int = CHUNK) -> Chunk:
     return chunk
 
 
-def _path(folder: Path, seed: int, number: int) -> Path:
-    return folder / f"v{VERSION}-{seed}-{number:04d}.npz"
+def _path(folder: Path, seed: int, number: int, count: int) -> Path:
+    return folder / f"v{VERSION}-{seed}-{number:04d}-{count}.npz"
 
 
 def _write(folder: Path, seed: int, number: int, count: int) -> None:
     cv2.setNumThreads(1)
-    path = _path(folder, seed, number)
+    path = _path(folder, seed, number, count)
     chunk = draw(seed, number, count)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
@@ -75,11 +74,7 @@ def ensure(folder: Path, seed: int, images: int) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     sizes = [min(CHUNK, images - start) for start in range(0, images, CHUNK)]
-    paths = [_path(folder, seed, number) for number in range(len(sizes))]
-    note = folder / f"v{VERSION}-{seed}.json"
-    if sizes[-1] != CHUNK or not note.is_file() or json.loads(note.read_text()) != {"images": images}:
-        paths[-1].unlink(missing_ok=True)  # the last chunk of another run may be shorter
-    note.write_text(json.dumps({"images": images}))
+    paths = [_path(folder, seed, number, size) for number, size in enumerate(sizes)]
     missing = [number for number, path in enumerate(paths) if not path.is_file()]
     if missing:
         # Threads of torch do not survive a fork.

@@ -38,6 +38,8 @@ class Plan:
     images: int = 46_000
     epochs: int = 3
     seed: int = 2024
+    whitening: int = 3_000
+    """Further images, for the whitening."""
 
 
 def _shifted(images: Tensor, parts: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -119,7 +121,7 @@ def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]
             advance(f"loss {float(loss.detach()):.2f} {shown}")
             if (step + 1) % CHECKPOINT_STEPS == 0:
                 keeper.save(step + 1)
-    whiten(net.cpu(), plan.seed)
+    whiten(net.cpu(), plan.seed, plan.whitening)
     weights.save_prior(out, net)
     return {
         "images": plan.images,

@@ -15,7 +15,6 @@ from trainer.network.standardise import standardise
 from trainer.prior import chunks
 from trainer.progress import progress
 
-IMAGES = 3_000
 FIRST_CHUNK = 9_000
 """Chunks from this number on are never trained on."""
 RIDGE = 0.5
@@ -35,7 +34,7 @@ def projection(pooled: Tensor, kept: int) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def whiten(net: EdgeNet, seed: int, images: int = IMAGES) -> None:
+def whiten(net: EdgeNet, seed: int, images: int) -> None:
     """Set the network's projection from ``images`` procedural images that it was not trained on."""
     pooled: list[Tensor] = []
     size = 50
