@@ -242,10 +242,11 @@ def test_zeros_after_a_power_cut_and_a_torn_opening_are_no_end(ledgers: Ledgers)
     reserve(ledgers, SMALL)
     path = only(ledgers).path
     with path.open("ab") as file:
-        file.write(bytes(100))
+        file.write(bytes(5000))  # longer than the line that comes next
     reserve(ledgers, SMALL)
     assert len(only(ledgers).runs) == 2
     assert "torn_bytes_cut_before" in path.read_text()
+    assert b"\0" not in path.read_bytes()
     path.write_bytes(path.read_bytes()[:50])
     assert ledgers.accounts() == []
     assert reserve(ledgers, SMALL).opened
