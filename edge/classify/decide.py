@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.imaging.bundle import Bundle
+from edge.imaging.intended_use import looks_intended
 from edge.messages import AbstainReason
 
 
@@ -79,10 +80,24 @@ def decide_among(
     )
 
 
-def decide(logits: NDArray[np.float32], cam: NDArray[np.float32], group: str, bundle: Bundle) -> Decision:
-    """Decide among the classes of one group of the bundle; see `decide_among`."""
+def decide(
+    logits: NDArray[np.float32],
+    features: NDArray[np.float32],
+    cam: NDArray[np.float32],
+    group: str,
+    bundle: Bundle,
+) -> Decision:
+    """Decide among the classes of one group of the bundle; see `decide_among`.
+
+    An image whose features (F,) are unlike the group's gets no label: "not_intended_use".
+    """
     indices = bundle.class_indices(group)
     names = [bundle.classes[index].name for index in indices]
     if not indices:
         raise ValueError("no class of the model is meant for this kind of image")
-    return decide_among(logits, cam, indices, names, bundle.temperature[group], bundle.min_probability[group])
+    limit = bundle.min_probability[group]
+    decision = decide_among(logits, cam, indices, names, bundle.temperature[group], limit)
+    alike = bundle.likeness.get(group)
+    if alike is None or looks_intended(features, alike):
+        return decision
+    return replace(decision, label=None, abstained="not_intended_use")

@@ -31,7 +31,7 @@ class FindingMaker:
             raise TypeError("only a CleanFrame is classified; pass frames through the gate of edge.anonymize")
         straight = frame.receipt.policy.endswith(_STRAIGHT)
         raw = self._classifier.run(self._preprocessing.to_network_input(frame.pixels, straight=straight))
-        decision = decide(raw.logits[0], raw.cam[0], group, self._bundle)
+        decision = decide(raw.logits[0], raw.features[0], raw.cam[0], group, self._bundle)
         return Finding(
             frame=frame.index,
             captured_ms=frame.captured_ms,

@@ -61,6 +61,17 @@ class IntendedUse(_Part):
     views: tuple[str, ...] = ("",)
 
 
+class Likeness(_Part):
+    """What the images of one group look like to the network: a direction among its features.
+
+    Features times ``direction`` is 1 for the mean image of the group. Below ``least`` an image is not of the
+    group, whatever its header says.
+    """
+
+    direction: tuple[float, ...] = Field(min_length=1)
+    least: float
+
+
 class Spec(_Part):
     """``bundle.json``."""
 
@@ -73,6 +84,8 @@ class Spec(_Part):
     temperature: dict[str, float]
     min_probability: dict[str, float]
     golden_tolerance: dict[str, float]
+    likeness: dict[str, Likeness] = Field(default_factory=dict)
+    """Of every group, or of none: then the header alone says what an image is."""
 
     @model_validator(mode="after")
     def _groups_agree(self) -> Spec:
@@ -84,6 +97,8 @@ class Spec(_Part):
         ):
             if named != groups:
                 raise ValueError(f"{what} speaks of groups {sorted(named)}, the classes of {sorted(groups)}")
+        if self.likeness and set(self.likeness) != groups:
+            raise ValueError(f"likeness speaks of groups {sorted(self.likeness)}, expected {sorted(groups)}")
         if any(not value > 0 for value in self.temperature.values()):
             raise ValueError("expected every temperature above 0")
         return self
@@ -168,6 +183,11 @@ class Bundle:
     def preprocessing(self) -> preprocess.Preprocessing:
         """What is done to an image before the network sees it."""
         return preprocess.parse(self.spec.preprocess)
+
+    @property
+    def likeness(self) -> dict[str, Likeness]:
+        """How images of each group look to the network; empty if the bundle does not say."""
+        return self.spec.likeness
 
     @property
     def model_fp32(self) -> Path:

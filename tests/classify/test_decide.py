@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge.classify.decide import decide, decide_among
-from edge.imaging.bundle import Bundle
+from edge.imaging.bundle import Bundle, ClassInfo, Likeness
+from edge.imaging.intended_use import looks_intended
 
 NAMES = ["a", "b", "c"]
 CAM = np.arange(5 * 4, dtype=np.float32).reshape(5, 2, 2)
@@ -70,4 +74,45 @@ def test_what_is_no_number_is_no_finding(bad: float) -> None:
 def test_unknown_group_is_refused(bundle: Bundle) -> None:
     classes = len(bundle.classes)
     with pytest.raises(ValueError, match="no class"):
-        decide(np.zeros(classes, np.float32), np.zeros((classes, 7, 7), np.float32), "knee", bundle)
+        decide(
+            np.zeros(classes, np.float32),
+            np.zeros(448, np.float32),
+            np.zeros((classes, 7, 7), np.float32),
+            "knee",
+            bundle,
+        )
+
+
+@pytest.mark.parametrize(
+    ("features", "label", "abstained"),
+    [
+        ([1.0, 0.0], "a", None),
+        ([0.5, 0.9], "a", None),
+        ([0.2, 0.9], None, "not_intended_use"),
+        ([-1.0, 0.0], None, "not_intended_use"),
+        ([float("nan"), 1.0], None, "not_intended_use"),
+    ],
+)
+def test_an_image_unlike_its_group_gets_no_label(
+    features: list[float], label: str | None, abstained: str | None
+) -> None:
+    """However sure the network is: the header, or the camera's setting, was wrong."""
+    classes = (ClassInfo(name="a", group="g"), ClassInfo(name="b", group="g"))
+    bundle: Any = SimpleNamespace(
+        classes=classes,
+        class_indices=lambda _: [0, 1],
+        temperature={"g": 1.0},
+        min_probability={"g": 0.5},
+        likeness={"g": Likeness(direction=(1.0, 0.0), least=0.4)},
+    )
+    logits = np.array([9.0, 0.0], np.float32)
+    decision = decide(logits, np.array(features, np.float32), CAM[:2], "g", bundle)
+    assert (decision.label, decision.abstained) == (label, abstained)
+    # The control: a bundle that does not say what its images look like gives the label.
+    bundle.likeness = {}
+    assert decide(logits, np.array(features, np.float32), CAM[:2], "g", bundle).label == "a"
+
+
+def test_features_of_another_length_are_an_error() -> None:
+    with pytest.raises(ValueError, match="inconsistent"):
+        looks_intended(np.zeros(3, np.float32), Likeness(direction=(1.0, 0.0), least=0.4))

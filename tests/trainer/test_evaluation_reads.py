@@ -69,3 +69,11 @@ def test_the_directory_comes_from_the_environment(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("EDGE_LEDGER", str(tmp_path / "here"))
     assert reads.count_read("k", "test", 1, "m") == 1
     assert (tmp_path / "here" / reads.FILE).is_file()
+
+
+def test_the_count_lies_beside_ledgers_and_is_none(tmp_path: Path) -> None:
+    """A ledger that nobody can read stops training; the count of reads must not be taken for one."""
+    from trainer import cli
+
+    assert reads.count_read("00", "test", 1, "ff", tmp_path) == 1
+    assert cli.main(["ledger", "show", "--ledger", str(tmp_path)]) == 0

@@ -72,3 +72,16 @@ def test_its_releases_compose_to_the_target_and_take_every_record() -> None:
     assert (means.sampling_rate, steps.sampling_rate, steps.steps) == (1.0, 1.0, 40)
     assert accounting.epsilon((means, steps), 1e-5) == pytest.approx(2.0, abs=0.01)
     assert accounting.epsilon((means, steps), 1e-5) <= 2.0
+
+
+def test_the_mean_image_of_a_group_is_like_it_whatever_the_noise() -> None:
+    """What noise adds to a mean's length is taken off, so that the scale does not depend on the budget."""
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(2, FEATURES)) / FEATURES**0.5 * 0.6
+    groups = np.repeat([0, 1], [1000, 400])
+    scores = []
+    for _ in range(50):
+        noisy = true + rng.normal(size=true.shape) * 8 / np.bincount(groups)[:, None]
+        direction = fixed_features.likeness(torch.from_numpy(noisy).float(), 8.0, groups)
+        scores.append((direction.numpy() * true).sum(1))
+    assert np.mean(scores, axis=0) == pytest.approx([1.0, 1.0], abs=0.05)

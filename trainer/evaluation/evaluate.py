@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from edge.imaging.preprocess import Preprocessing
 from trainer.data import dataset, sources
 from trainer.evaluation import (
     faithfulness,
+    others,
     precision,
     reads,
     robustness,
@@ -87,8 +88,11 @@ def evaluate(
     images = dataset.load_all(kept, Preprocessing(perspective=bundle.preprocessing.perspective))
     groups = [group[record.label] for record in kept]
     runner = Runner.of(bundle)
-    ran = runner.run(images, ("logits", "cam"), "evaluation")
+    ran = runner.run(images, ("logits", "features", "cam"), "evaluation")
     them = scored(own_probabilities(bundle, ran["logits"], groups), kept, bundle)
+    strange = others.unlike(bundle, ran["features"], groups)
+    # No probability is enough for a label on an image that does not look like its group.
+    them = replace(them, limit=np.where(strange, np.inf, them.limit))
     out = {
         "split": split,
         "split_sha256": key,
@@ -172,9 +176,9 @@ def _others(
     groups: Sequence[str],
     rest: Sequence[dataset.Record],
 ) -> dict[str, Any]:
-    from trainer.evaluation import other_images, others
+    from trainer.evaluation import other_images
 
-    abstains = others.by_probability(bundle, runner)
+    abstains = others.by_rules(bundle, runner)
     found = other_images.drawn() + other_images.misplaced(records, images, groups)
     known = {record.modality for record in records}
     found += other_images.of_other_modalities([each for each in rest if each.modality not in known])

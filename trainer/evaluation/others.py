@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.imaging.bundle import Bundle
-from edge.imaging.intended_use import Use, group_of
+from edge.imaging.intended_use import Use, group_of, looks_intended
 from trainer.evaluation.intervals import clopper_pearson
 from trainer.evaluation.other_images import Other
 from trainer.evaluation.runner import Runner, own_probabilities
@@ -23,13 +23,26 @@ Abstains = Callable[[NDArray[np.uint8], str], NDArray[np.bool_]]
 """Gray images (N, 224, 224), all taken for images of one group of classes, to (N,): is a label withheld?"""
 
 
-def by_probability(bundle: Bundle, runner: Runner) -> Abstains:
-    """The least check: the most probable class is less probable than the bundle demands."""
+def unlike(bundle: Bundle, features: NDArray[np.float32], groups: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of the images (N, F) do not look like their group to the network; the box's own rule."""
+    known = bundle.likeness
+    return np.array(
+        [
+            group in known and not looks_intended(each, known[group])
+            for each, group in zip(features, groups, strict=True)
+        ],
+        np.bool_,
+    )
+
+
+def by_rules(bundle: Bundle, runner: Runner) -> Abstains:
+    """The box's rules for pixels: unlike the group, or less probable than the bundle demands."""
 
     def abstains(images: NDArray[np.uint8], group: str) -> NDArray[np.bool_]:
-        logits = runner.run(images, ("logits",))["logits"]
-        top = own_probabilities(bundle, logits, [group] * len(images)).max(1)
-        return np.asarray(top < bundle.min_probability[group], np.bool_)
+        ran, groups = runner.run(images, ("logits", "features")), [group] * len(images)
+        top = own_probabilities(bundle, ran["logits"], groups).max(1)
+        unsure = np.asarray(top < bundle.min_probability[group], np.bool_)
+        return unsure | unlike(bundle, ran["features"], groups)
 
     return abstains
 

@@ -1,6 +1,6 @@
 """How often a split was read: each look at a test split makes the next figure a little less honest.
 
-One line of JSON a read, appended under a lock to ``split-reads.jsonl`` in the directory of the ledgers
+One line of JSON a read, appended under a lock to ``split-reads.log`` in the directory of the ledgers
 (environment variable EDGE_LEDGER, default ``~/.local/state/edge-trainer``). A split is known by the
 SHA-256 over the sorted SHA-256 of its files, so copies and renamed folders count as the same split. The
 line names the model that was judged and how many images were looked at, and nothing about any of them.
@@ -19,7 +19,7 @@ from pathlib import Path
 from trainer.data.dataset import Record, digest
 from trainer.evaluation.errors import EvaluationError
 
-FILE = "split-reads.jsonl"
+FILE = "split-reads.log"
 DEFAULT = "~/.local/state/edge-trainer"
 
 

@@ -90,11 +90,14 @@ class EdgeNet(nn.Module):
 
     ``centre`` (P CHANNELS) and ``project`` (FEATURES x P CHANNELS) hold the public whitening; before
     `set_whitening` they average the maps of the last channels, which is what training from scratch uses.
+    ``likeness`` (classes, FEATURES) holds for each class what images of its group look like: features times
+    it are one for their mean. Zeros say that nobody knows.
     """
 
     windows: Tensor
     project: Tensor
     centre: Tensor
+    likeness: Tensor
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -105,6 +108,7 @@ class EdgeNet(nn.Module):
             start[row, Trunk.CHANNELS - 1 - row] = 1 / len(WINDOWS)
         self.register_buffer("project", start.flatten(1))
         self.register_buffer("centre", torch.zeros(Trunk.CHANNELS * len(WINDOWS)))
+        self.register_buffer("likeness", torch.zeros(classes, FEATURES))
         self.head = nn.Linear(FEATURES, classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)

@@ -69,6 +69,7 @@ class FixedFeatures:
         groups = of_class[task.labels]
         features = feature_views(net, task.images, self.views)
         means = private_means(features, groups, len(names), release_of_means.noise, task.units)
+        net.likeness.copy_(likeness(means, release_of_means.noise, groups)[torch.from_numpy(of_class)])
         centred = features - means[torch.from_numpy(groups)][:, None]
         head = nn.Linear(centred.shape[2], len(task.classes), bias=False)
         nn.init.zeros_(head.weight)
@@ -88,6 +89,18 @@ class FixedFeatures:
             net.head.weight.copy_(head.weight)
             # logit = w (f - mean of the class's group) = w f + b
             net.head.bias.copy_(-(head.weight * means[torch.from_numpy(of_class)]).sum(1))
+
+
+def likeness(means: Tensor, multiplier: float, groups: NDArray[np.intp]) -> Tensor:
+    """Directions (count, FEATURES) whose product with the mean feature of their group is one.
+
+    Made of the released means alone. What their noise adds to their squared length is known and taken off.
+    """
+    sizes = torch.from_numpy(np.bincount(groups, minlength=len(means))).clamp(min=1)
+    added = means.shape[1] * (multiplier / sizes) ** 2
+    squared = (means**2).sum(1)
+    true = torch.maximum(squared - added, squared / 4)
+    return means / true.clamp(min=1e-6)[:, None].to(means.dtype)
 
 
 @torch.no_grad()
