@@ -185,7 +185,11 @@ def _others(
     found += other_images.stock_photographs()
     if strangers.data is not None:
         found += other_images.data_folder(strangers.data)
+    # An image of the right kind that lies on its side is no stranger; it is told apart from them.
+    turned = [each for each in found if other_images.TURNED in each.kind]
+    found = [each for each in found if other_images.TURNED not in each.kind]
     out = {"standard": others.judge(found, bundle.intended_use, abstains)}
+    out["turned"] = others.judge(turned, bundle.intended_use, abstains)
     if strangers.own is not None:
         out["own"] = others.judge(other_images.own(strangers.own), bundle.intended_use, abstains)
     out["valid"] = others.valid(images, groups, [record.group for record in records], abstains)

@@ -47,6 +47,10 @@ class Other:
     """What its DICOM header says; None where there is no header."""
 
 
+TURNED = "turned by"
+"""In the kind of a valid image that is turned."""
+
+
 def drawn(each: int = EACH) -> list[Other]:
     """Noise, text and pictures by formula."""
     return [
@@ -72,7 +76,7 @@ def misplaced(
                 out.append(Other(f"{modality} offered as another kind", images[row], rest))
             for quarter, degrees in ((1, 90), (2, 180)):
                 turned = np.ascontiguousarray(np.rot90(images[row], quarter))
-                out.append(Other(f"{modality} turned by {degrees} degrees", turned, (group,)))
+                out.append(Other(f"{modality} {TURNED} {degrees} degrees", turned, (group,)))
     return out
 
 

@@ -25,9 +25,9 @@ GOLDEN_SEED = 7
 GOLDEN_IMAGES = 8
 MAX_ACTIVATION = 30_000.0
 """Half precision ends at 65,504; beyond this bound a slightly different input could overflow."""
-LEAST_LIKENESS = 0.3
+LEAST_LIKENESS = 0.35
 """Of what the mean image of a group scores, by the run's released means. Fixed: chosen on the public
-benchmark, where about 1 % of valid images of the validation split score less, and nearly all others do."""
+benchmark, where 1 to 2 % of valid images of the validation split score less, and 97 % of others do."""
 MAX_BYTES = 8_000_000
 GOLDEN_TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2}
 """Largest difference of a logit from the reference that an engine of that precision may show."""
