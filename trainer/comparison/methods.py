@@ -28,7 +28,7 @@ from trainer.comparison.small_networks import SmallCnn, wide
 from trainer.data import shortcuts, sources
 from trainer.network.augment import augment, network_input
 from trainer.network.edge_net import EdgeNet
-from trainer.prior.pretrain import load_prior
+from trainer.prior.weights import load_prior
 from trainer.privacy.batch_check import refuse_batch_dependence
 from trainer.training import fit, run_record
 from trainer.training.dp_sgd import DpSgd
