@@ -79,9 +79,11 @@ def test_the_mean_image_of_a_group_is_like_it_whatever_the_noise() -> None:
     rng = np.random.default_rng(0)
     true = rng.normal(size=(2, FEATURES)) / FEATURES**0.5 * 0.6
     groups = np.repeat([0, 1], [1000, 400])
+    sizes = fixed_features.units_by_group(Units.images(len(groups)), groups, 2)
+    assert sizes.tolist() == [1000, 400]
     scores = []
     for _ in range(50):
-        noisy = true + rng.normal(size=true.shape) * 8 / np.bincount(groups)[:, None]
-        direction = fixed_features.likeness(torch.from_numpy(noisy).float(), 8.0, groups)
+        noisy = true + rng.normal(size=true.shape) * 8 / sizes[:, None]
+        direction = fixed_features.likeness(torch.from_numpy(noisy).float(), 8.0, sizes)
         scores.append((direction.numpy() * true).sum(1))
     assert np.mean(scores, axis=0) == pytest.approx([1.0, 1.0], abs=0.05)

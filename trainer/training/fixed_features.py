@@ -69,7 +69,8 @@ class FixedFeatures:
         groups = of_class[task.labels]
         features = feature_views(net, task.images, self.views)
         means = private_means(features, groups, len(names), release_of_means.noise, task.units)
-        net.likeness.copy_(likeness(means, release_of_means.noise, groups)[torch.from_numpy(of_class)])
+        sizes = units_by_group(task.units, groups, len(names))
+        net.likeness.copy_(likeness(means, release_of_means.noise, sizes)[torch.from_numpy(of_class)])
         centred = features - means[torch.from_numpy(groups)][:, None]
         head = nn.Linear(centred.shape[2], len(task.classes), bias=False)
         nn.init.zeros_(head.weight)
@@ -91,13 +92,19 @@ class FixedFeatures:
             net.head.bias.copy_(-(head.weight * means[torch.from_numpy(of_class)]).sum(1))
 
 
-def likeness(means: Tensor, multiplier: float, groups: NDArray[np.intp]) -> Tensor:
+def units_by_group(units: Units, groups: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Number of units that have a record in each group, (count,); at least one. Treated as public."""
+    pairs = np.unique(units.of_record * count + groups)
+    return np.bincount(pairs % count, minlength=count).clip(min=1)
+
+
+def likeness(means: Tensor, multiplier: float, sizes: NDArray[np.intp]) -> Tensor:
     """Directions (count, FEATURES) whose product with the mean feature of their group is one.
 
     Made of the released means alone. What their noise adds to their squared length is known and taken off.
+    ``sizes`` (count,) is what the noisy sums were divided by.
     """
-    sizes = torch.from_numpy(np.bincount(groups, minlength=len(means))).clamp(min=1)
-    added = means.shape[1] * (multiplier / sizes) ** 2
+    added = means.shape[1] * (multiplier / torch.from_numpy(sizes)) ** 2
     squared = (means**2).sum(1)
     true = torch.maximum(squared - added, squared / 4)
     return means / true.clamp(min=1e-6)[:, None].to(means.dtype)
