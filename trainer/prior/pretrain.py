@@ -35,7 +35,8 @@ class PretrainError(ValueError):
 class Plan:
     """Numbers of a pretraining run.
 
-    The prior that comes with the trainer saw less: 88,000 views of 46,000 images, its rate brought to zero early.
+    The prior that comes with the trainer saw less: 88,000 views of 46,000 images, its rate brought to zero
+    early.
     """
 
     images: int = 46_000
