@@ -63,7 +63,7 @@ def _prepare(depth: str, way: str, kept: bool) -> tuple[Callable[[], int], int]:
     physical = 4096 if kept and depth == "head" else PHYSICAL[depth]
     parts = split(net, depth)
     labels = torch.arange(count) % 9
-    data = torch.randn(min(count, IMAGES), 1, 112, 112)
+    data = torch.randn(min(count, IMAGES), 1, 224, 224)
     if kept:
         with torch.no_grad():
             data = torch.cat([parts.lower(chunk).to(parts.kind) for chunk in data.split(16)])
