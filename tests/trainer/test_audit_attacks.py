@@ -16,7 +16,7 @@ from trainer.training.fixed_features import FixedFeatures
 
 DELTA = 1e-5
 CLAIM = 2.0
-ENGINE = FixedFeatures(steps=40, averaging=0.8, physical=512)
+ENGINE = FixedFeatures(steps=30, physical=512)
 
 
 @pytest.fixture(scope="module")

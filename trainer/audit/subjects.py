@@ -10,6 +10,8 @@ import contextlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,9 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from edge.imaging.bundle import ClassInfo, IntendedUse
+from trainer.data.record import Record
+from trainer.network.edge_net import EdgeNet
 from trainer.privacy.spend import Spend
-from trainer.training.fixed_features import FixedFeatures, private_means
-from trainer.training.steps import run_steps
+from trainer.training.fixed_features import FixedFeatures
+from trainer.training.task import Task
 from trainer.training.units import Units
 
 RIDGE = 1e-5
@@ -31,7 +36,7 @@ class Cached:
     """Records whose features were computed once."""
 
     features: Tensor
-    """(N, V, D), V views of each; the first is the image itself."""
+    """(N, 1, D), of the images themselves."""
     labels: Tensor
     """(N,) positions of classes."""
     group_of_class: Tensor
@@ -89,7 +94,7 @@ class Head:
     bias: Tensor
 
     def score(self, records: Cached) -> NDArray[np.float64]:
-        """Confidence on the first view of each record."""
+        """Confidence in each record."""
         return confidence(records.features[:, 0] @ self.weight.T + self.bias, records.mask, records.labels)
 
 
@@ -103,9 +108,45 @@ def scorer(train: HeadTrainer, records: Cached) -> Callable[[NDArray[np.bool_]],
     )
 
 
+class _Remembered(nn.Module):
+    """In the place of the network: gives features that were computed before, in the order of the records."""
+
+    likeness: Tensor
+
+    def __init__(self, records: Cached) -> None:
+        super().__init__()
+        self._left = records.features[:, 0]
+        classes, width = len(records.group_of_class), self._left.shape[1]
+        self.head = nn.Linear(width, classes)
+        self.register_buffer("likeness", torch.zeros(classes, width))
+
+    def features(self, x: Tensor) -> Tensor:
+        """The next ``len(x)`` records' features."""
+        given, self._left = self._left[: len(x)], self._left[len(x) :]
+        return given
+
+
+def task_of(records: Cached) -> Task:
+    """The records as the engine wants them, with images of four pixels that nobody looks at."""
+    groups = [str(group) for group in range(int(records.group_of_class.max()) + 1)]
+    classes = [
+        ClassInfo(name=str(place), group=groups[group])
+        for place, group in enumerate(records.group_of_class.tolist())
+    ]
+    one = [Record(Path(), each.name, "", "train", "", "", "") for each in classes]
+    known, place = np.unique(records.units, return_inverse=True)
+    return Task(
+        records=[one[label] for label in records.labels.tolist()],
+        images=np.zeros((len(records.labels), 2, 2), np.uint8),
+        classes=tuple(classes),
+        intended_use=tuple(IntendedUse(group=each, modalities=(), body_parts=()) for each in groups),
+        units=Units(place.reshape(-1).astype(np.intp), len(known)),
+    )
+
+
 @dataclass(frozen=True)
 class PrivateHead:
-    """The head as ``trainer fit`` trains it: the same released means, steps and noise, on cached features.
+    """The run's own engine, on cached features of the images themselves: its code, settings and noise.
 
     ``noise_factor`` and ``unclipped`` break it on purpose, for controls: an audit that does not notice is
     worth nothing.
@@ -115,44 +156,22 @@ class PrivateHead:
     spend: Spend
     noise_factor: float = 1.0
     unclipped: float = 1.0
-    """Factor on the clip at the same absolute noise."""
+    """Factor on the clip of the steps at the same absolute noise."""
 
     def __call__(self, records: Cached) -> Head:
         """Train once, with noise from the operating system."""
-        release_of_means, steps = self.spend
-        groups, of_class = records.groups, records.group_of_class
-        count = int(of_class.max()) + 1
-        known, place = np.unique(records.units, return_inverse=True)
-        units = Units(place.reshape(-1).astype(np.intp), len(known))
-        spread = release_of_means.noise * self.noise_factor
-        means = private_means(records.features, groups.numpy(), count, spread, units)
-        centred = records.features - means[groups][:, None]
-        classes = len(of_class)
-        head = nn.Linear(centred.shape[2], classes, bias=False)
-        nn.init.zeros_(head.weight)
-        mask, labels, views = records.mask, records.labels, centred.shape[1]
-
-        def loss(model: nn.Module, rows: NDArray[np.intp]) -> Tensor:
-            logits = model(centred[rows]) + mask[rows][:, None]
-            each = fn.cross_entropy(
-                logits.flatten(0, 1), labels[rows].repeat_interleave(views), reduction="none"
+        engine = replace(self.engine, views=1, clip=self.engine.clip * self.unclipped)
+        spend = tuple(
+            replace(
+                each,
+                noise=each.noise * self.noise_factor / (self.unclipped if each.steps > 1 else 1.0),
             )
-            return each.view(-1, views).mean(1)
-
+            for each in self.spend
+        )
+        net = _Remembered(records)
         with quiet():
-            run_steps(
-                head,
-                loss,
-                len(labels),
-                replace(steps, noise=steps.noise * self.noise_factor / self.unclipped),
-                rate=self.engine.rate,
-                clip=self.engine.clip * self.unclipped,
-                averaging=self.engine.averaging,
-                physical=self.engine.physical,
-                units=None if units.single else units.of_record,
-            )
-        weight = head.weight.detach().clone()
-        return Head(weight, -(weight * means[of_class]).sum(1))
+            engine.train(cast("EdgeNet", net), task_of(records), spend)
+        return Head(net.head.weight.detach().clone(), net.head.bias.detach().clone())
 
 
 @dataclass(frozen=True)
