@@ -74,9 +74,9 @@ def test_links_patients_and_files_join_groups() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"group": "g0"}, "1 groups stand in several splits:\n  g0"),
-        ({"patient": "p", "patient_known": True}, "1 patients stand"),
-        ({"file": Path("0-0"), "frame": 2}, "1 files have frames"),
+        ({"group": "g0"}, r"groups in several splits \(1\):\n  g0"),
+        ({"patient": "p", "patient_known": True}, "patients in several"),
+        ({"file": Path("0-0"), "frame": 2}, "files with frames"),
     ],
 )
 def test_leaking_splits_are_refused(change: dict[str, object], message: str) -> None:

@@ -48,20 +48,23 @@ def _files(data: Examined) -> Iterator[Finding]:
     remedy = {fault.reason: fault.remedy for fault in data.faults}
     for reason, count in reasons.items():
         yield Finding(
-            "problem", f"{count} images cannot be used: {reason}. Training refuses; {remedy[reason]}."
+            "problem",
+            f"Images that cannot be used: {count} ({reason}). Training refuses them: {remedy[reason]}.",
         )
     if not reasons:
         yield Finding("well", f"All {len(data.usable)} images can be read.")
     if data.changed:
         yield Finding(
-            "problem", f"{len(data.changed)} files are not those that the index was made of (column sha256)."
+            "problem",
+            f"Files that are not those the index was made of (column sha256): {len(data.changed)}.",
         )
 
 
 def _splits(data: Examined) -> Iterator[Finding]:
     for what, which in data.leaks.items():
         yield Finding(
-            "problem", f"{len(which)} {what}: any figure is too good. Make new splits: trainer split."
+            "problem",
+            f"{what.capitalize()}: {len(which)}. Any figure is too good. Make new splits with trainer split.",
         )
     names = {record.split for record in data.records}
     if len(names) == 1:
@@ -90,27 +93,30 @@ def _copies(data: Examined) -> Iterator[Finding]:
     if identical:
         yield Finding(
             "care",
-            f"{identical} images share their file's content with another. A copy counts as a record of its "
+            f"Images that share their content with another: {identical}. A copy counts as a record of its "
             "own: privacy per image protects such a picture less. Keep one of each.",
         )
     relation = Counter(data.relation(pair) for pair in data.pairs)
     if relation["across splits"]:
         yield Finding(
             "problem",
-            f"{relation['across splits']} pairs of near copies stand in different splits: figures on them "
-            "are too good. trainer split keeps near copies together.",
+            f"Pairs of near copies in different splits: {relation['across splits']}; {_outside(data)} images "
+            "outside of train have a copy in train. Figures on them are too good. trainer split keeps near "
+            "copies together.",
         )
     if relation["across groups"]:
         yield Finding(
             "care",
-            f"{relation['across groups']} pairs of near copies stand in different groups of one split: the "
-            "groups are probably one patient, intervals are too narrow, and privacy per image protects a "
-            "picture that is there twice less.",
+            f"Pairs of near copies in different groups of one split: {relation['across groups']}. The groups "
+            "are probably one patient, intervals are too narrow, and privacy per image protects a picture "
+            "less that is there twice.",
         )
     two = sum(data.labels_differ(pair) for pair in data.pairs)
     two += sum(len({record.label for record in copies}) > 1 for copies in data.copies)
     if two:
-        yield Finding("care", f"{two} pictures have copies under another class: one of the labels is wrong.")
+        yield Finding(
+            "care", f"Pictures that have a copy under another class: {two}. One of the labels is wrong."
+        )
     found, planted = (sum(each) for each in zip(*data.control.values(), strict=True))
     if found < 0.9 * planted:
         yield Finding(
@@ -124,6 +130,13 @@ def _copies(data: Examined) -> Iterator[Finding]:
         )
     elif set(relation) == {"within a group"}:
         yield Finding("well", f"All {len(data.pairs)} pairs of near copies lie within a group.")
+
+
+def _outside(data: Examined) -> int:
+    """Images that are not in train but have a near copy there."""
+    ends = [(data.usable[pair.first], data.usable[pair.second]) for pair in data.pairs]
+    both = [*ends, *((b, a) for a, b in ends)]
+    return len({(a.file, a.frame) for a, b in both if a.split != "train" and b.split == "train"})
 
 
 def _balance(data: Examined) -> Iterator[Finding]:

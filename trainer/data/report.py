@@ -22,18 +22,19 @@ from trainer.data import report_plots as plots
 from trainer.data import tables
 from trainer.data.duplicates import FLIPS, Pair
 from trainer.data.examine import Examined
-from trainer.data.findings import PRIVATE, findings
+from trainer.data.findings import PRIVATE, findings, shortcut
 from trainer.data.private_files import make_folder, write
 from trainer.evaluation.page_parts import document, figure, paragraph, table
 
-SHOWN_PAIRS = 24
+SHOWN_PAIRS = {"across splits": 12, "two classes": 12, "across groups": 9, "within a group": 3}
+"""Most pairs of each kind whose pictures are shown, in this order."""
 _STYLE = """<style>
 .found { list-style: none; padding: 0; margin: 14px 0; }
-.found li { max-width: none; border-left: 5px solid var(--line); padding: 7px 14px; margin: 7px 0; }
+.found li { max-width: none; border-left: 5px solid var(--line); padding: 7px 14px; margin: 7px 0;
+  display: grid; grid-template-columns: 84px 1fr; }
 .found .problem { border-color: var(--warn); background: #fdf1ee; }
 .found .care { border-color: #d9a441; background: #fdf8ec; }
 .found .well { border-color: #4f9d69; background: #f0f7f2; }
-.found b { display: inline-block; min-width: 76px; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); gap: 16px; }
 .pairs figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; padding: 10px; }
 .pairs img { width: 100%; image-rendering: auto; display: block; background: #000; }
@@ -80,7 +81,7 @@ def _body(data: Examined) -> Iterator[str]:
     yield (
         '<ul class="found">'
         + "".join(
-            f'<li class="{each.level}"><b>{_MARK[each.level]}</b> {escape(each.text)}</li>'
+            f'<li class="{each.level}"><b>{_MARK[each.level]}</b><span>{escape(each.text)}</span></li>'
             for each in findings(data)
         )
         + "</ul>"
@@ -124,27 +125,21 @@ def _copies(data: Examined) -> Iterator[str]:
     )
     chosen = _worst(data)
     if chosen:
-        more = f", the worst {len(chosen)} of {len(data.pairs)}" if len(chosen) < len(data.pairs) else ""
+        more = f", {len(chosen)} of {len(data.pairs)}" if len(chosen) < len(data.pairs) else ""
         yield f"<h3>Pairs of near copies{more}</h3>"
         yield '<div class="pairs">' + "".join(_pair(data, pair) for pair in chosen) + "</div>"
 
 
 def _worst(data: Examined) -> list[Pair]:
-    """Across splits first, then two classes, then across groups; of each the most alike."""
-    rank = {"across splits": 0, "across groups": 2, "within a group": 3}
-    order = sorted(
-        data.pairs,
-        key=lambda pair: (1 if data.labels_differ(pair) else rank[data.relation(pair)], -pair.fine),
-    )
-    of_rank: dict[str, list[Pair]] = defaultdict(list)
+    """The most alike pairs of each kind, no image twice."""
+    chosen: dict[str, list[Pair]] = {kind: [] for kind in SHOWN_PAIRS}
     shown: set[int] = set()
-    for pair in order:
+    for pair in data.pairs:  # the most alike come first
         kind = "two classes" if data.labels_differ(pair) else data.relation(pair)
-        # No kind takes all the room, and no image is shown twice.
-        if len(of_rank[kind]) < SHOWN_PAIRS // 2 and not shown & {pair.first, pair.second}:
-            of_rank[kind].append(pair)
+        if len(chosen[kind]) < SHOWN_PAIRS[kind] and not shown & {pair.first, pair.second}:
+            chosen[kind].append(pair)
             shown |= {pair.first, pair.second}
-    return [pair for pairs in of_rank.values() for pair in pairs][:SHOWN_PAIRS]
+    return [pair for pairs in chosen.values() for pair in pairs]
 
 
 def _pair(data: Examined, pair: Pair) -> str:
@@ -168,6 +163,9 @@ def _shortcuts(data: Examined) -> Iterator[str]:
         "sharpness and the histogram of gray levels; no shape, no place. What it can tell, a network can "
         "tell without knowing anything of the disease."
     )
+    for modality, each in data.probes.items():
+        if each.label is not None and each.label.strength == "strong":
+            yield paragraph(shortcut(modality, each.label), "notice")
     if not any(each.label or each.source for each in data.probes.values()):
         yield paragraph("There are no two classes or sources with two groups each to be told apart.")
         return

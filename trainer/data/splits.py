@@ -2,7 +2,7 @@
 
 Images are divided by iterative stratification (K. Sechidis, G. Tsoumakas, I. Vlahavas, "On the stratification
 of multi-label data", ECML PKDD 2011) of whole clusters: the rarest stratum first, each cluster to the split
-that lacks most of it. A stratum is a modality, a class and a source.
+that lacks the largest part of its share. A stratum is a modality, a class and a source.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ class SplitError(DataError):
 
 
 def problems(records: Sequence[Record], digests: Sequence[str] = ()) -> dict[str, list[str]]:
-    """What stands in more than one split: a sentence -> the groups, patients or files.
+    """What stands in more than one split: what it is -> the groups, patients or files.
 
     Args:
         records: of all splits.
         digests: of each record's content, to find one file under two names; empty: not looked for.
     """
     found = {
-        "groups stand in several splits": _spanning(records, [record.group for record in records]),
-        "patients stand in several splits": _spanning(
+        "groups in several splits": _spanning(records, [record.group for record in records]),
+        "patients in several splits": _spanning(
             records,
             [f"{record.patient} ({record.source})" if record.patient_known else "" for record in records],
         ),
-        "files have frames in several splits": _spanning(records, [str(record.file) for record in records]),
-        "files are identical across splits": [
+        "files with frames in several splits": _spanning(records, [str(record.file) for record in records]),
+        "identical files in several splits": [
             " = ".join(str(records[row].file) for row in rows)
             for rows in exact(digests)
             if len({records[row].split for row in rows}) > 1
@@ -58,7 +58,7 @@ def check(records: Sequence[Record], digests: Sequence[str] = ()) -> None:
     found = problems(records, digests)
     if found:
         lines = [
-            f"{len(which)} {what}:\n  "
+            f"{what} ({len(which)}):\n  "
             + "\n  ".join(which[:_SHOWN])
             + (f"\n  and {len(which) - _SHOWN} more" if len(which) > _SHOWN else "")
             for what, which in found.items()
@@ -102,7 +102,7 @@ def divide(
         records: what is divided.
         clusters: (N,) from `join`; a cluster is never torn apart.
         fractions: name of each split -> its share of every stratum; they are taken relative to their sum.
-        seed: decides among clusters that fit equally well.
+        seed: of the order in which the clusters are dealt out.
 
     Raises:
         SplitError: there are fewer clusters than splits, so that one would stay empty.
@@ -118,11 +118,10 @@ def divide(
         raise SplitError(
             f"{len(counts)} groups cannot be divided into {len(names)} splits; name fewer splits"
         )
-    wanted = np.outer(share / share.sum(), counts.sum(0))
-    # The largest first: small ones can still even out what they upset. Chance decides among equals alone.
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(counts))
-    order = order[np.argsort(-counts[order].sum(1), kind="stable")]
+    target = np.outer(share / share.sum(), counts.sum(0))
+    wanted = target.copy()
+    # By chance, not by size: largest first would leave nothing but small groups to the smaller splits.
+    order = np.random.default_rng(seed).permutation(len(counts))
     split_of = np.full(len(counts), -1)
     left = counts.copy()
     while (split_of < 0).any():
@@ -131,7 +130,11 @@ def divide(
         for cluster in order[left[order, rarest] > 0]:
             best = max(
                 range(len(names)),
-                key=lambda s: (wanted[s, rarest], wanted[s].sum(), share[s]),
+                key=lambda s: (
+                    wanted[s, rarest] / target[s, rarest],
+                    wanted[s].sum() / target[s].sum(),
+                    share[s],
+                ),
             )
             split_of[cluster] = best
             wanted[best] -= counts[cluster]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
+from textwrap import fill
 from typing import Any
 
 from trainer.data.duplicates import FLIPS
@@ -12,6 +13,8 @@ from trainer.data.examine import Examined
 from trainer.data.findings import PRIVATE, findings
 from trainer.data.record import Record
 
+WIDTH = 100
+"""Columns of a terminal that the text is made for."""
 _ORDER = ("train", "val", "test")
 Row = list[str | int]
 Table = tuple[list[str], list[Row]]
@@ -108,8 +111,11 @@ def terminal(data: Examined) -> str:
         for row in cells
     ]
     lines.append("")
-    lines += [f"{finding.level:<8} {finding.text}" for finding in findings(data)]
-    return "\n".join([*lines, "", PRIVATE])
+    lines += [
+        fill(each.text, WIDTH, initial_indent=f"{each.level:<9}", subsequent_indent=" " * 9)
+        for each in findings(data)
+    ]
+    return "\n".join([*lines, "", fill(PRIVATE, WIDTH)])
 
 
 def figures(data: Examined) -> dict[str, Any]:
