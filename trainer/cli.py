@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge.imaging.bundle import BundleError
 from trainer.audit import cli as audit
+from trainer.comparison import cli as comparison
 from trainer.data import cli as data
 from trainer.evaluation import cli as evaluation
 from trainer.prior import cli as prior
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     audit.add_commands(sub)
     evaluation.add_commands(sub)
+    comparison.add_commands(sub)
     return parser
 
 

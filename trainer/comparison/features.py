@@ -18,6 +18,7 @@ from trainer.comparison.plain import batches, standard_input
 from trainer.comparison.scattering import Scattering
 from trainer.comparison.small_prior import drawn_images, prior
 
+PRIOR_IMAGES = 24_000
 NORM_GROUPS = 27
 """Channel groups of the normalisation of Tramer and Boneh 2021, section 2."""
 RIDGE = 0.02
@@ -68,14 +69,14 @@ def features(job: Job) -> Features:
         if name == "scattering":
             made.append(Scattering(grid=settings.get("grid", 2)).to(where).eval())
         else:
-            net = prior(job.shared, settings.get("prior_images", 24_000), where).to(where)
+            net = prior(job.shared, settings.get("prior_images", PRIOR_IMAGES), where).to(where)
             side = int(name.removeprefix("prior"))
             made.append(lambda x, net=net, side=side: net.pooled(resized(x, side)))  # type: ignore[misc]
     found = Features(tuple(made), None, None, where)
     if not settings["whiten"]:
         return found
     rows = found.raw(
-        drawn_images(settings.get("whitening_images", 3000)), "whitening by procedural images"
+        drawn_images(settings.get("whitening_images", 2000)), "whitening by procedural images"
     ).double()
     mean = rows.mean(0)
     project = whitening(torch.cov(rows.T), RIDGE)
@@ -88,6 +89,12 @@ def whitening(covariance: Tensor, ridge: float) -> Tensor:
     values = values.clamp(min=0)
     scale = 1 / (values + ridge * values.mean()).sqrt()
     return vectors * scale @ vectors.T  # type: ignore[no-any-return]
+
+
+def warm(job: Job) -> None:
+    """Pretrain what the features need, so that it is no part of the time of whichever run is first."""
+    if any(name.startswith("prior") for name in job.settings.get("families", ())):
+        prior(job.shared, job.settings.get("prior_images", PRIOR_IMAGES), job.device)
 
 
 def cached(job: Job) -> tuple[Features, Tensor, float]:

@@ -95,8 +95,7 @@ def features(job: Job) -> Made:
 
 def ours(job: Job) -> Made:
     """The recipe of ``trainer fit``, by its own function, on other preprocessing or fewer images if asked."""
-    settings, notes = job.settings, []
-    task = job.material.train
+    settings, task = job.settings, job.material.train
     engine = _with(fit.ENGINES["head"](), settings.get("engine", {}))
     # The engine may change; a trial and the device are for settings that it has.
     known = {each.name for each in fields(engine)} - set(settings.get("engine", {}))
@@ -117,8 +116,6 @@ def ours(job: Job) -> Made:
         )
         _, net = run_record.load(Path(folder))
     said = record.privacy.model_dump(mode="json")
-    if "device" not in asdict(engine):
-        notes.append("the engine trains on the CPU")
     return Made(
         plain.answering(net, plain.three_channels, job.device),
         network_digest(net),
@@ -131,7 +128,6 @@ def ours(job: Job) -> Made:
             "ledger": said["ledger"]["id"],
             "run": said["ledger"]["run"],
         },
-        tuple(notes),
         parameters=trained(net.head),
     )
 

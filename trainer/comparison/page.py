@@ -62,7 +62,7 @@ def _body(rows: Sequence[Row], gone: Sequence[Difference], found: Sequence[Resul
     if report.gaps(rows):
         yield "<h2>Missing</h2>" + bullets(report.gaps(rows))
     yield "<h2>Recipes</h2>"
-    yield bullets(f"{row.recipe.title} ({row.recipe.row}): {row.recipe.source}." for row in rows)
+    yield bullets(report.recipes(rows))
     yield "</main>"
 
 
@@ -123,7 +123,7 @@ def every_row(rows: Sequence[Row]) -> str:
             axes.plot([found.value], [place], "o", color=colour, ms=5.5)
         names = [
             row.recipe.title
-            + ("" if row.recipe.epsilon is None else f", {row.recipe.epsilon:g}")
+            + ("" if row.recipe.epsilon is None else f", ε = {row.recipe.epsilon:g}")
             + (" *" if row.gpu.startswith(("NOT", "QUICK")) else "")
             for row in there
         ]

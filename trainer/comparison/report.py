@@ -18,8 +18,9 @@ NAMES = {MEAN: "mean of the modalities", ACCURACY: "all classes", BLIND: "all cl
 NOTE = (
     "Modality known unless it says otherwise; balanced accuracy within each modality; mean ± SD over the "
     "repetitions (new noise and new samples each time) and, in brackets, the 95 % interval by bootstrap over "
-    "groups of patients. Differences are taken on the same resamples. Rows whose networks were trained to "
-    "tell apart the classes of one modality have no meaning without the modality known."
+    "groups of patients. Differences are taken on the same resamples. Times leave out pretraining on "
+    "procedural images, which is done once. Networks trained to tell apart the classes within a modality "
+    "have no meaningful figure without the modality known."
 )
 
 
@@ -118,14 +119,21 @@ def about(found: Sequence[Result], rows: Sequence[Row]) -> list[str]:
         f"{len(found) - open_runs} private research runs are in the ledger. {open_runs} runs on the same "
         "images had no privacy; no ledger can hold these, since they have no epsilon."
     )
-    searched = {each.row: len(each.search["tried"]) for each in found if each.search}
-    for row in rows:
-        if row.recipe.row in searched:
-            said.append(
-                f"{row.recipe.title}: the best of {searched[row.recipe.row]} settings on held-out training "
-                "groups; all private rows ran with settings fixed beforehand."
-            )
     said += sorted({f"{row.recipe.title}: {note}." for row in rows for r in row.results for note in r.notes})
+    return said
+
+
+def recipes(rows: Sequence[Row]) -> list[str]:
+    """Where each recipe comes from, and how its settings were chosen."""
+    said = []
+    for row in rows:
+        recipe = row.recipe
+        search = next((each.search for each in row.results if each.search), None)
+        how = recipe.tuned
+        if search:
+            values = ", ".join(f"{name} {value:g}" for name, value in search["chosen"].items())
+            how += f"; {values}, the best of {len(search['tried'])} on held-out training groups"
+        said.append(f"{recipe.title} ({recipe.row}): {recipe.source}. Settings: {how}.")
     return said
 
 
@@ -145,7 +153,7 @@ def markdown(rows: Sequence[Row], gone: Sequence[Difference], found: Sequence[Re
     if gaps(rows):
         lines += ["", "## Missing", "", *(f"- {text}" for text in gaps(rows))]
     lines += ["", "## Recipes", ""]
-    lines += [f"- {row.recipe.title} ({row.recipe.row}): {row.recipe.source}." for row in rows]
+    lines += [f"- {each}" for each in recipes(rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -207,7 +215,8 @@ def text(rows: Sequence[Row], folder: Path) -> str:
     """A short table for a terminal."""
     names = summary.headline_names(rows)
     narrow = [name for name in names if name in {MEAN, ACCURACY} or "/" in name]
-    lines = [f"{'recipe':<46}{'eps':>5} {'runs':>5}  " + "".join(f"{heading(n)[:12]:>14}" for n in narrow)]
+    titles = ["mean" if name == MEAN else heading(name) for name in narrow]
+    lines = [f"{'recipe':<46}{'eps':>5} {'runs':>5}  " + "".join(f"{each:>15}" for each in titles)]
     for row in rows:
         epsilon = "none" if row.recipe.epsilon is None else f"{row.recipe.epsilon:g}"
         line = f"{row.recipe.title[:45]:<46}{epsilon:>5} {len(row.results)}/{row.wanted:<3}  "
@@ -217,7 +226,7 @@ def text(rows: Sequence[Row], folder: Path) -> str:
         for name in narrow:
             figure = row.figures.get(name)
             spread = "" if figure is None or figure.deviation is None else f"±{figure.deviation:.3f}"
-            line += f"{'-' if figure is None else f'{figure.value:.3f}{spread}':>14}"
+            line += f"{'-' if figure is None else f'{figure.value:.3f}{spread}':>15}"
         mark = f"  GPU {row.gpu}" if row.gpu.startswith(("NOT", "QUICK")) else ""
         lines.append(line + mark)
     return "\n".join([*lines, f"intervals, times, memory, differences: {folder / 'comparison.md'}"])

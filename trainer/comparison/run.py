@@ -16,6 +16,7 @@ import torch
 
 from trainer.comparison import machine, results
 from trainer.comparison.answers import judge
+from trainer.comparison.features import warm
 from trainer.comparison.identity import key
 from trainer.comparison.job import Job
 from trainer.comparison.material import Material
@@ -78,6 +79,8 @@ def compare(plan: Plan, material: Material) -> Missing:
             _say(f"[{place + 1}/{len(items)}] {name}; about {_minutes(left)} left in all")
             if place and items[place - 1].recipe.row != item.recipe.row:
                 material.cache.clear()
+                if plan.device.type == "cuda":
+                    torch.cuda.empty_cache()
             try:
                 result = _one(item, plan, material)
             except Exception as error:  # noqa: BLE001  # One row must not end the others; it is in the table.
@@ -141,6 +144,7 @@ def _one(item: Item, plan: Plan, material: Material) -> Result:
         prior=plan.prior,
         shared=plan.folder / "shared",
     )
+    warm(job)
     meter = machine.Meter(plan.device)
     job, notes = changed(job)
     quick = replace(recipe, search={}) if effort == "quick" else recipe

@@ -18,6 +18,7 @@ from torch.nn import functional as fn
 from trainer.comparison.small_networks import PRIOR_WIDTHS, SIDE, Residual
 from trainer.network.standardise import standardise
 from trainer.prior import procedural
+from trainer.prior.chunks import VERSION
 from trainer.prior.drawing import Labels
 from trainer.progress import progress
 
@@ -41,7 +42,7 @@ def drawn_images(count: int) -> NDArray[np.uint8]:
 
 def prior(folder: Path, images: int, where: torch.device) -> Residual:
     """The pretrained network; trained where ``folder`` does not hold it yet."""
-    path = folder / f"procedural-{SIDE}px-{images}.npz"
+    path = folder / f"procedural-v{VERSION}-{SIDE}px-{images}.npz"
     net = Residual(1, PRIOR_WIDTHS, side=None)
     if path.exists():
         with np.load(path, allow_pickle=False) as arrays:

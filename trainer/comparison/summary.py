@@ -87,7 +87,7 @@ class Row:
             return "used"
         if self.recipe.wants_gpu and first.effort == "cpu":
             return f"NOT USED; it would give {self.recipe.wants_gpu}"
-        return "not needed"
+        return "not used by this method" if first.effort == "gpu" else "not needed"
 
     def mean_cost(self, name: str) -> float | None:
         """Mean of a cost over the repetitions; of memory, the largest."""
@@ -161,9 +161,11 @@ def _difference(first: Row, second: Row) -> dict[str, Figure]:
             continue
         one, two = (np.mean([each.draws[name] for each in row.results], axis=0) for row in (first, second))
         value = first.figures[name].value - second.figures[name].value
-        groups = first.results[0].groups
-        held = percentile(one - two, value, groups)
-        out[name] = Figure(value, None, held.low, held.high)
+        low = high = value
+        if np.ptp(one - two):  # Else the rows agree on every resample; it is no share of which 0 is an end.
+            held = percentile(one - two, value, first.results[0].groups)
+            low, high = held.low, held.high
+        out[name] = Figure(value, None, low, high)
     return out
 
 
