@@ -7,6 +7,7 @@ import json
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -170,6 +171,7 @@ def test_nobody_else_can_look(made: Made, capsys: pytest.CaptureFixture[str]) ->
 def test_a_split_that_is_not_asked_for_is_not_opened(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
     read = Path.read_bytes
+    monkeypatch.setattr(duplicates, "near", lambda *_: [])  # the slow part, which opens nothing
     monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path.name) or read(path))
     out = made.out.parent / "part"
     assert cli.main(["data", str(made.index), "--out", str(out), "--split", "train,val"]) == 0
@@ -205,6 +207,18 @@ def test_a_clean_set_has_no_problem(clean: Examined) -> None:
     assert "No near copies. The search works" in text
     assert "proves little" not in text
     assert "Age and sex" in page(clean)
+
+
+def test_images_with_a_copy_in_train_are_counted_once(clean: Examined) -> None:
+    row = {
+        split: [n for n, r in enumerate(clean.usable) if r.split == split]
+        for split in ("train", "val", "test")
+    }
+    ends = [(row["val"][0], row["test"][0])]
+    for wanted, more in ((0, []), (1, [(row["train"][0], row["val"][0]), (row["train"][1], row["val"][0])])):
+        pairs = tuple(duplicates.Pair(a, b, "", 0, 1.0, 1.0) for a, b in [*ends, *more])
+        text = " ".join(each.text for each in findings(replace(clean, pairs=pairs)))
+        assert f"different splits: {len(pairs)}; {wanted} images outside of train" in text
 
 
 def test_a_search_that_finds_nothing_planted_is_a_problem(
