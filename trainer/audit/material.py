@@ -55,6 +55,7 @@ class Size:
     small_images: int = 160
     small_shadows: int = 32
     small_targets: int = 8
+    small_steps: int = 80
     inversion: Effort = field(default_factory=Effort)
 
 

@@ -20,8 +20,9 @@ Scores = NDArray[np.float64]
 Members = NDArray[np.bool_]
 
 FALSE_POSITIVE_RATES = (0.001, 0.01)
-SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
-"""Parts of all trials that may be guessed on, on each side; the best where thresholds are chosen is taken."""
+SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.4)
+"""Parts of all trials that may be guessed on, on each side; the best where thresholds are chosen is taken. Not
+all: as the coins fall, one side may have less than half, and even a perfect score would have to be wrong."""
 CHOOSING = 0.25
 """Part of the trials that thresholds are chosen on."""
 RESAMPLES = 100
@@ -155,8 +156,12 @@ def lower_bounds(
     def mu_by_guesses(trials: tuple[Scores, Members], share: float) -> float:
         return bounds.one_run_mu(*guess(*trials, share), confidence)
 
-    shares = np.array(SHARES)
-    thresholds = np.quantile(chosen_on[0], np.concatenate([shares, 1 - shares])).tolist()
+    scores, members = chosen_on
+    few = np.array(SHARES)
+    thresholds = [
+        *np.quantile(scores[~members], 1 - few).tolist(),
+        *np.quantile(scores[members], few).tolist(),
+    ]
     best = max(SHARES, key=lambda each: by_guesses(chosen_on, each))
     canaries, guessed, correct = guess(*judged_on, best)
     mu_rates = mu_by_rates(judged_on, max(thresholds, key=lambda each: mu_by_rates(chosen_on, each)))

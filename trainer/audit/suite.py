@@ -172,6 +172,7 @@ def _small(run: _Run) -> Membership:
         shrink(run.members.images[picked], 32),
         torch.from_numpy(run.members.labels[picked]),
         run.group_of_class,
+        run.size.small_steps,
     )
     audited = lira.attack(
         small,

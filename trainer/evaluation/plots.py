@@ -140,11 +140,10 @@ def sureness(result: dict[str, Any]) -> str:
         bands = np.array([point["accuracy_interval"] for point in curve])
         right.fill_between(x, bands[:, 0], bands[:, 1], color=LIGHT, alpha=0.5, lw=0)
         right.plot(x, [point["accuracy"] for point in curve], color=DARK, lw=1.6)
-        kept = 1 - result["abstained"]
-        right.plot([kept], [result["accuracy_where_labelled"]], "D", color=WARN, ms=6)
-        right.annotate(
-            "as shipped", (kept, result["accuracy_where_labelled"]), (6, -12), textcoords="offset points"
-        )
+        shipped = (1 - result["abstained"], result["accuracy_where_labelled"])
+        if shipped[1] is not None:  # None where nothing gets a label
+            right.plot([shipped[0]], [shipped[1]], "D", color=WARN, ms=6)
+            right.annotate("as shipped", shipped, (6, -12), textcoords="offset points")
         right.set(
             xlim=(1.02, min(x) - 0.02),
             xlabel="share of images that get an answer",
