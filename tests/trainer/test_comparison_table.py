@@ -54,7 +54,7 @@ DRAWS = np.linspace(0.7, 0.9, 2001)
 def folder(tmp_path: Path) -> Path:
     results.save(tmp_path, made("ours-eps2", 1, 0.80, DRAWS))
     results.save(tmp_path, made("ours-eps2", 2, 0.84, DRAWS + 0.04))
-    results.save(tmp_path, made("probe", 1, 0.75, DRAWS - 0.05))
+    results.save(tmp_path, made("probe", 1, 0.70, DRAWS / 2 + 0.3))
     results.save(tmp_path, made("resnet50", 1, 0.70, DRAWS))
     results.fail(tmp_path, "vgg16", 1, "failed: OutOfMemoryError: 12 GiB")
     return tmp_path
@@ -81,10 +81,18 @@ def test_a_single_repetition_has_no_spread(folder: Path) -> None:
 def test_differences_are_paired(folder: Path) -> None:
     gone = {each.subtrahend: each for each in summary.differences(list(rows(folder).values()))}
     figure = gone["probe"].figures["mean"]
-    assert figure.value == pytest.approx(0.07)
-    # Each alone is uncertain by 0.1; on the same resamples the lead is the same every time.
-    assert (figure.low, figure.high) == pytest.approx((0.07, 0.07))
+    assert figure.value == pytest.approx(0.12)
+    # Both go up and down together over the resamples, from 0.72 to 0.92 and from 0.65 to 0.75.
+    assert (figure.low, figure.high) == pytest.approx((0.0725, 0.1675))
     assert set(gone) == {"probe"}
+
+
+def test_a_difference_of_nothing_is_nothing(tmp_path: Path) -> None:
+    results.save(tmp_path, made("ours-eps2", 1, 0.8, DRAWS))
+    results.save(tmp_path, made("ours-quality-eps2", 1, 0.8, DRAWS))
+    (gone,) = summary.differences(list(rows(tmp_path).values()))
+    figure = gone.figures["mean"]
+    assert (figure.value, figure.low, figure.high) == (0, 0, 0)
 
 
 def test_gaps_are_shown_with_their_reason(folder: Path) -> None:

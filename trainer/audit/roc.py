@@ -21,8 +21,8 @@ Members = NDArray[np.bool_]
 
 FALSE_POSITIVE_RATES = (0.001, 0.01)
 SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.4)
-"""Parts of all trials that may be guessed on, on each side; the best where thresholds are chosen is taken. Not
-all: as the coins fall, one side may have less than half, and even a perfect score would have to be wrong."""
+"""Parts of all trials that may be guessed on, on each side; the best where thresholds are chosen is taken.
+Not all: as the coins fall, one side has less than half, and even a perfect score would have to be wrong."""
 CHOOSING = 0.25
 """Part of the trials that thresholds are chosen on."""
 RESAMPLES = 100
@@ -104,7 +104,12 @@ def judge(
         chosen_on: scores (higher: more likely a member) and membership, any equal shapes.
         judged_on: the same of other trials; for the AUC's interval the last axis is resampled.
         delta: the claimed delta; None for no bounds of epsilon.
+
+    Raises:
+        ValueError: one of the two has no members, or nothing but members.
     """
+    if any(given.all() or not given.any() for _, given in (chosen_on, judged_on)):
+        raise ValueError("too few trials: expected members and non-members both to choose by and to judge")
     plain, strict = (
         None if delta is None else lower_bounds(chosen_on, judged_on, delta, confidence)
         for confidence in (bounds.CONFIDENCE, bounds.STRICT)
