@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from trainer import cli
 from trainer.network.edge_net import EdgeNet
-from trainer.prior import chunks, pretrain, procedural
-from trainer.prior.drawing import PARTS
+from trainer.phantoms import procedural
+from trainer.phantoms.drawing import PARTS
+from trainer.prior import chunks, pretrain, weights
 from trainer.prior.pretrain import Plan, PretrainError
+from trainer.prior.views import another_view
 from trainer.prior.weights import load_prior
 
 TINY = Plan(images=128, epochs=2, whitening=20)
@@ -32,11 +36,11 @@ def test_each_family_draws_labelled_pictures(family: int) -> None:
 
 def test_a_mass_at_the_border_has_a_small_mask() -> None:
     """A mass has a mask, and it is small."""
-    from trainer.prior import head
+    from trainer.phantoms.head.phantom import head
 
     found = 0
     for seed in range(60):
-        drawn = head.head(np.random.default_rng(seed))
+        drawn = head(np.random.default_rng(seed))
         if drawn.labels["head_lesion"] == 3:
             found += 1
             maps = drawn.part_maps()[PARTS.index("mass_at_the_border")]
@@ -94,8 +98,68 @@ def test_the_committed_prior_is_read_and_another_file_is_not(tmp_path: Path) -> 
     from trainer.prior.cli import PRIOR
 
     net = EdgeNet(2)
-    load_prior(PRIOR, net)
+    # It says what it was made of: the statement of every model repeats it.
+    assert load_prior(PRIOR, net).words.startswith("procedural images only (")
     assert float(net.project.abs().sum()) > 0
     np.savez(tmp_path / "other.npz", stem=np.zeros(3))
     with pytest.raises(ValueError, match="trainer pretrain"):
         load_prior(tmp_path / "other.npz", net)
+
+
+def test_a_prior_says_where_it_comes_from(tmp_path: Path) -> None:
+    path, net = tmp_path / "prior.npz", EdgeNet(2)
+    weights.save_prior(path, net)
+    assert load_prior(path, net).words == ""
+    weights.stamp(path, weights.provenance(TINY))
+    said = load_prior(path, net)
+    assert said.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert "phantoms of version" in said.words
+    assert "images 128" in said.words
+    with pytest.raises(ValueError, match="not replaced"):
+        weights.stamp(path, {"origin": "something else"})
+
+
+def test_pretraining_overwrites_nothing_unasked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrain, "pretrain", lambda out, cache, plan: out.write_text("new") and {})
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["pretrain"]) == 0
+    assert (tmp_path / "prior.npz").read_text() == "new"
+    (tmp_path / "prior.npz").write_text("old")
+    assert cli.main(["pretrain"]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert (tmp_path / "prior.npz").read_text() == "old"
+    assert cli.main(["pretrain", "--force"]) == 0
+    assert (tmp_path / "prior.npz").read_text() == "new"
+
+
+def test_a_view_takes_masks_and_sides_along() -> None:
+    """An effusion's side is where its mask lies, before and after an image is mirrored and turned."""
+    task, rng = list(procedural.TASKS).index("ct_side"), np.random.default_rng(3)
+    drawn = [procedural.draw(rng, 2) for _ in range(40)]
+    labels = np.array([[each[1].get(name, -1) for name in procedural.TASKS] for each in drawn])
+    images = torch.from_numpy(np.stack([each[0] for each in drawn])[:, None]).float()
+    parts = torch.from_numpy(np.stack([each[2] for each in drawn])).float() / 255
+    seen, told, masks = another_view(images, torch.from_numpy(labels).long(), parts, np.random.default_rng(1))
+    assert seen.shape == images.shape
+    assert 0 <= float(seen.min()) <= float(seen.max()) <= 255
+    findings = [PARTS.index(name) for name in ("dense_opacity", "hazy_opacity", "effusion", "nodule")]
+
+    def left_share(maps: torch.Tensor, row: int) -> float:
+        lung = maps[row, PARTS.index("lung")].sum(0)
+        middle = int((lung * torch.arange(28)).sum() / lung.sum().clamp(min=1e-6))
+        found = maps[row, findings].sum((0, 1))
+        return float(found[:middle].sum() / found.sum().clamp(min=1e-6))
+
+    one_sided = [row for row in range(40) if labels[row, task] in (0, 1) and masks[row, findings].sum() > 3]
+    assert len(one_sided) >= 5
+    moved = sum(int(told[row, task]) != labels[row, task] for row in one_sided)
+    assert 0 < moved < len(one_sided)
+    right = [(left_share(masks, row) > 0.5) == (int(told[row, task]) == 0) for row in one_sided]
+    assert np.mean(right) > 0.8
+    # The control: with the labels of before, those that were mirrored are wrong.
+    stale = [(left_share(masks, row) > 0.5) == (labels[row, task] == 0) for row in one_sided]
+    assert np.mean(stale) < np.mean(right)
+    # What resampling changes is not asked any more.
+    assert all((told[:, list(procedural.TASKS).index(name)] == -1).all() for name in ("blur", "grain"))

@@ -1,1 +1,1 @@
-"""What the network knows before it sees a patient: phantoms, random processes, pretraining on them."""
+"""What the network knows before it sees a patient: pretraining on phantoms and random processes."""

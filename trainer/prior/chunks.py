@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.prior import procedural
-from trainer.prior.drawing import PART_SIDE, PARTS, SIDE
+from trainer.phantoms import procedural
+from trainer.phantoms.drawing import PART_SIDE, PARTS, SIDE
 from trainer.progress import progress
 
 CHUNK = 1000
-VERSION = 2
+VERSION = 3
 """Counted up when a generator changes: files of another version are drawn again."""
 
 

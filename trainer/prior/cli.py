@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from trainer.prior.plan import Plan
+
 PRIOR = Path(__file__).with_name("prior.npz")
 """The prior that comes with the trainer."""
 
@@ -13,10 +15,13 @@ PRIOR = Path(__file__).with_name("prior.npz")
 def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the trainer's parser."""
     each = sub.add_parser("pretrain", help="train the prior on procedural images; touches no private data")
-    each.add_argument("--out", type=Path, default=PRIOR, help="npz file to write")
-    each.add_argument("--images", type=int, default=46_000, help="phantoms to draw (50 KB each on disk)")
-    each.add_argument("--epochs", type=int, default=3)
-    each.add_argument("--seed", type=int, default=2024)
+    each.add_argument(
+        "--out", type=Path, default=Path("prior.npz"), help="npz file to write; default: prior.npz, here"
+    )
+    each.add_argument("--force", action="store_true", help="overwrite a file that is there already")
+    each.add_argument("--images", type=int, default=Plan.images, help="phantoms to draw (50 KB each on disk)")
+    each.add_argument("--epochs", type=int, default=Plan.epochs)
+    each.add_argument("--seed", type=int, default=Plan.seed)
     each.add_argument(
         "--cache",
         type=Path,
@@ -27,8 +32,10 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def _pretrain(args: argparse.Namespace) -> int:
-    from trainer.prior.pretrain import Plan, pretrain
+    from trainer.prior.pretrain import pretrain
 
+    if args.out.exists() and not args.force:
+        raise ValueError(f"{args.out} is there already; give another --out, or --force to overwrite it")
     plan = Plan(images=args.images, epochs=args.epochs, seed=args.seed)
     print(json.dumps(pretrain(args.out, args.cache, plan), indent=2))
     return 0

@@ -1,43 +1,128 @@
-"""The prior on disk: half-precision arrays in one npz file, no pickle."""
+"""The prior on disk: half-precision arrays in one npz file, no pickle, and with them where they come from."""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import edge
 from trainer.network.edge_net import EdgeNet
+from trainer.prior import chunks
+from trainer.prior.plan import Plan
+
+PROVENANCE = "provenance"
+"""Entry of the file: JSON text."""
+PROCEDURAL = "procedural images only"
 
 
-def save_prior(path: Path, net: EdgeNet) -> None:
-    """Write the CNN and the whitening."""
+@dataclass(frozen=True)
+class Origin:
+    """What is known of a prior that was read."""
+
+    sha256: str
+    """Of the whole file, in hex."""
+    provenance: dict[str, Any] | None
+    """What ``trainer pretrain`` wrote; None: the file says nothing."""
+
+    @property
+    def words(self) -> str:
+        """For a statement; empty if the file says nothing."""
+        if self.provenance is None:
+            return ""
+        said = {name: value for name, value in self.provenance.items() if name != "origin"}
+        about = "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in said.items())
+        return f"{self.provenance['origin']} ({about})" if about else str(self.provenance["origin"])
+
+
+def provenance(plan: Plan) -> dict[str, Any]:
+    """What this trainer, as it is now, writes into a prior made by ``plan``."""
+    return {
+        "origin": PROCEDURAL,
+        "made_by": f"trainer pretrain {edge.__version__}",
+        "phantoms": f"of version {chunks.VERSION}",
+        **asdict(plan),
+        "code": code_digest()[:16],
+    }
+
+
+def code_digest() -> str:
+    """SHA-256, in hex, over the sources that decide what a prior becomes: phantoms, pretraining, network."""
+    rooms = Path(__file__).parents[1]
+    beside = {rooms / "prior" / "cli.py", Path(__file__)}
+    found = hashlib.sha256()
+    for room in ("network", "phantoms", "prior"):
+        for file in sorted({*(rooms / room).rglob("*.py")} - beside):
+            data = file.read_bytes()
+            found.update(f"{file.relative_to(rooms)} {len(data)}\n".encode() + data)
+    return found.hexdigest()
+
+
+def save_prior(path: Path, net: EdgeNet, about: dict[str, Any] | None = None) -> None:
+    """Write the CNN and the whitening, and ``about`` as their provenance."""
     state = {f"trunk.{name}": value for name, value in net.trunk.state_dict().items()}
     state |= {"project": net.project, "centre": net.centre}
-    arrays: dict[str, NDArray[np.float16]] = {
+    arrays: dict[str, NDArray[Any]] = {
         name: value.detach().cpu().contiguous().numpy().astype(np.float16) for name, value in state.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
+    _write(path, arrays, about)
 
 
-def load_prior(path: Path, net: EdgeNet) -> None:
+def stamp(path: Path, about: dict[str, Any]) -> None:
+    """Write a provenance into a prior that was made before its maker wrote one; the weights stay as they are.
+
+    Raises:
+        ValueError: the file is no prior, or has a provenance already.
+    """
+    net = EdgeNet(1)
+    if load_prior(path, net).provenance is not None:
+        raise ValueError(f"{path} says where it comes from; what it says is not replaced")
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    _write(path, arrays, about)
+
+
+def load_prior(path: Path, net: EdgeNet) -> Origin:
     """Read what `save_prior` wrote into ``net``; its head is left alone.
 
     Raises:
         ValueError: the file is no prior of this network.
     """
+    data = path.read_bytes()
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in arrays.files}
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            about = _about(str(arrays[PROVENANCE])) if PROVENANCE in arrays.files else None
+            names = [name for name in arrays.files if name != PROVENANCE]
+            state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in names}
         trunk = {name.removeprefix("trunk."): v for name, v in state.items() if name.startswith("trunk.")}
         net.trunk.load_state_dict(trunk)
         net.set_whitening(state["project"], state["centre"])
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"{path} is no prior of this network ({error}); make one with trainer pretrain"
         ) from None
+    return Origin(hashlib.sha256(data).hexdigest(), about)
+
+
+def _about(text: str) -> dict[str, Any]:
+    about = json.loads(text)
+    if not (isinstance(about, dict) and about.get("origin")):
+        raise ValueError(f"its provenance names no origin: {text[:80]}")
+    return about
+
+
+def _write(path: Path, arrays: dict[str, NDArray[Any]], about: dict[str, Any] | None) -> None:
+    if about is not None:
+        arrays = {**arrays, PROVENANCE: np.array(json.dumps(about))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    partial.replace(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from trainer.prior.drawing import SIDE, Drawing, Rng, X, Y, blob, texture
+from trainer.phantoms.drawing import SIDE, Drawing, Rng, X, Y, blob, polygon, stroke, texture
 
 
 def leaves(rng: Rng) -> Drawing:
@@ -70,3 +70,25 @@ def blobs(rng: Rng) -> Drawing:
             blob(rng, x, y, size, size, wobble=0.4, soft=rng.uniform(1, 6)) * sign * rng.uniform(0.3, 0.9)
         )
     return Drawing(np.asarray(image, np.float32), {}, {"blob_count": count})
+
+
+def facets(rng: Rng) -> Drawing:
+    """Overlapping polygons with shaded faces, and up to three bright or dark lines over them."""
+    corners, lines = int(rng.integers(3)), int(rng.integers(4))
+    image = np.full((SIDE, SIDE), rng.uniform(), np.float32)
+    soft = float(rng.choice([0.0, rng.uniform(0.5, 2)]))
+    for _ in range(int(rng.integers(12, 28))):
+        radius = rng.uniform(15, 60)
+        turn = np.sort(rng.uniform(0, 6.28, corners + 3))
+        points = rng.uniform(0, SIDE, 2) + radius * np.stack([np.cos(turn), np.sin(turn)], 1)
+        slope = rng.normal(0, 0.004, 2)
+        face = rng.uniform(0.1, 0.9) + slope[0] * (X - points[0, 0]) + slope[1] * (Y - points[0, 1])
+        mask = polygon(points, soft)
+        image += mask * (np.asarray(face, np.float32) - image)
+    for _ in range(lines):
+        a, b = rng.uniform(0, SIDE, 2), rng.uniform(0, 6.28)
+        u = np.linspace(-160, 160, 12)
+        path = np.stack([a[0] + u * np.cos(b), a[1] + u * np.sin(b) + 20 * np.sin(u / 60)], 1)
+        line = stroke(path, rng.uniform(1, 5))
+        image += line * (np.float32(rng.choice([-0.3, 1.3])) - image)
+    return Drawing(np.asarray(image, np.float32), {}, {"facet_corners": corners, "facet_lines": lines})

@@ -13,9 +13,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.prior import acquisition, chest, head, head_lesions, thorax_ct
-from trainer.prior.drawing import Drawing, Labels, Rng
-from trainer.prior.textures import blobs, gratings, leaves, noise
+from trainer.phantoms import acquisition
+from trainer.phantoms.chest import phantom as chest
+from trainer.phantoms.drawing import Drawing, Labels, Rng
+from trainer.phantoms.head import lesions as head_lesions
+from trainer.phantoms.head import phantom as head
+from trainer.phantoms.head.sites import VIEWS
+from trainer.phantoms.textures import blobs, facets, gratings, leaves, noise
+from trainer.phantoms.thorax import phantom as thorax_ct
 
 Image = NDArray[np.uint8]
 
@@ -23,10 +28,11 @@ GENERATORS: tuple[tuple[Callable[[Rng], Drawing], float], ...] = (
     (head.head, 0.33),
     (chest.chest, 0.27),
     (thorax_ct.thorax_ct, 0.24),
-    (leaves, 0.04),
-    (noise, 0.04),
-    (gratings, 0.04),
-    (blobs, 0.04),
+    (leaves, 0.032),
+    (noise, 0.032),
+    (gratings, 0.032),
+    (blobs, 0.032),
+    (facets, 0.032),
 )
 """Each kind of image and its share."""
 
@@ -35,16 +41,24 @@ ANATOMY = 3
 
 TASKS: dict[str, int] = {
     "family": len(GENERATORS),
-    "head_view": len(head.VIEWS),
+    "head_view": len(VIEWS),
     "head_contrast": len(head.CONTRASTS),
     "head_lesion": len(head_lesions.LESIONS),
     "head_lesion_size": 3,
     "head_quadrant": 4,
+    "head_frame": len(head.FRAMES),
+    "ventricle_size": len(head.VENTRICLES) + 1,
     "chest_lesion": len(chest.LESIONS),
     "chest_side": 2,
     "chest_build": len(chest.BUILDS),
+    "chest_frame": len(chest.FRAMES),
+    "chest_severity": len(chest.SEVERITIES),
+    "heart_size": len(chest.HEARTS),
     "ct_lesion": len(thorax_ct.LESIONS),
     "ct_level": len(thorax_ct.LEVELS),
+    "ct_frame": len(thorax_ct.FRAMES),
+    "ct_severity": len(thorax_ct.SEVERITIES),
+    "ct_side": len(thorax_ct.SIDES),
     "leaf_shape": 3,
     "leaf_size": 4,
     "noise_slope": 6,
@@ -52,9 +66,22 @@ TASKS: dict[str, int] = {
     "grating_period": 6,
     "grating_angle": 6,
     "blob_count": 4,
+    "facet_corners": 3,
+    "facet_lines": 4,
     **acquisition.TASKS,
 }
 """Tasks and their numbers of classes."""
+
+_ORGANS = ("family", "head", "ventricle", "chest", "heart", "ct")
+ANATOMICAL = frozenset(name for name in TASKS if name.split("_")[0] in _ORGANS)
+"""Tasks whose labels hold for an image that is turned, stretched or resampled."""
+
+MIRRORED: dict[str, tuple[int, ...]] = {
+    "head_quadrant": (1, 0, 3, 2),
+    "chest_side": (1, 0),
+    "ct_side": (1, 0, 2),
+}
+"""What a label becomes when the image is mirrored; other anatomical labels stay."""
 
 
 def draw(rng: Rng, family: int) -> tuple[Image, Labels, NDArray[np.uint8]]:

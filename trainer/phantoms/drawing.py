@@ -18,7 +18,7 @@ PART_SIDE = 28
 PARTS = (
     "air", "skin_or_fat", "bone", "brain", "white_matter", "fluid_space", "soft_tissue", "lung", "vessel",
     "mass_inside", "swelling", "mass_at_the_border", "mass_at_the_base", "dense_opacity", "hazy_opacity",
-    "lines_and_dots", "effusion", "nodule", "device_or_text",
+    "lines_and_dots", "effusion", "nodule", "device_or_text", "heart",
 )  # fmt: skip
 """Names of the masks that the network learns to draw again, in the order of its output."""
 
@@ -150,3 +150,8 @@ def texture(rng: Rng, slope: float, stretch: float = 1.0) -> Gray:
     if size == SIDE:
         return cut
     return np.asarray(cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def texture_bank() -> dict[float, list[Gray]]:
+    """The random fields that textures are cut from, by slope; not to be written to."""
+    return _bank()

@@ -1,0 +1,1 @@
+"""Frontal radiographs of a chest."""

@@ -1,0 +1,1 @@
+"""Slices of a head, as magnetic resonance and computed tomography show them."""

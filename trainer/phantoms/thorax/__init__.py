@@ -1,0 +1,1 @@
+"""Axial sections of a thorax by computed tomography, seen through a lung window."""
