@@ -15,6 +15,8 @@ from edge.imaging.frames import Acquisition, Pixels
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
+_DEPTHS = (8, 10, 12, 14, 16)
+"""Bits that devices use of 16."""
 
 
 def looks_like_still(head: bytes) -> bool:
@@ -25,8 +27,9 @@ def looks_like_still(head: bytes) -> bool:
 def decode(data: bytes | bytearray | memoryview, limits: DecodeLimits) -> Decoded:
     """Decode one PNG or JPEG; its size is checked in the header, before decoding.
 
-    16-bit PNGs are shown by their upper 8 bits, transparency is dropped, the EXIF orientation is
-    applied. A file cut short is unreadable: decoders would fill the rest with gray.
+    Of a 16-bit PNG the upper 8 of the bits that it uses are shown, see `_eight_bits`; transparency is
+    dropped, the EXIF orientation is applied. A file cut short is unreadable: decoders would fill the rest
+    with gray.
 
     Raises:
         Undecodable: with a reason of the closed list; no other exception.
@@ -50,12 +53,24 @@ def decode(data: bytes | bytearray | memoryview, limits: DecodeLimits) -> Decode
 
 def _display(found: NDArray[Any]) -> Pixels:
     if found.dtype == np.uint16:
-        found = (found >> 8).astype(np.uint8)
+        found = _eight_bits(found)
     if found.dtype != np.uint8:
         raise Undecodable("unreadable")
     if found.ndim == 2:
         return found
     return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _eight_bits(found: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """The upper 8 of the bits in use, by the largest sample: as many of `_DEPTHS` as hold it.
+
+    A PNG has no depth of 12 bits, and few writers scale such samples up or say so (sBIT, ISO 15948
+    11.3.2.4): by the upper 8 of 16 bits they would come out black. Steps of two bits, and not the largest
+    sample itself, so that a brighter spot seldom changes how the rest is shown.
+    """
+    largest = int(found.max())
+    depth = next(each for each in _DEPTHS if largest < 1 << each)
+    return (found >> (depth - 8)).astype(np.uint8)
 
 
 def _is_whole(data: bytes) -> bool:

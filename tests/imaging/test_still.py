@@ -47,6 +47,24 @@ def test_gray_stays_gray_and_16_bits_become_8():
     )
 
 
+@pytest.mark.parametrize("depth", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_16_bit_png_is_shown_by_the_bits_that_it_uses(depth, colour):
+    ramp = np.linspace(0, (1 << depth) - 1, 64 * 64).astype(np.uint16).reshape(64, 64)
+    pixels = np.dstack([ramp, ramp, ramp]) if colour else ramp
+    shown = decode(encode(".png", pixels), LIMITS).frames[0]
+    np.testing.assert_array_equal(shown, (pixels >> (depth - 8)).astype(np.uint8))
+    assert (shown.min(), shown.max()) == (0, 255)
+
+
+def test_how_a_16_bit_png_is_shown_depends_on_its_depth_and_not_on_its_brightest_spot():
+    dark, spot = np.full((2, 16, 16), 900, np.uint16)
+    dark[0, 0], spot[0, 0] = 1100, 4000
+    shown = [decode(encode(".png", each), LIMITS).frames[0][5, 5] for each in (dark, spot)]
+    assert shown == [900 >> 4] * 2
+    assert decode(encode(".png", np.zeros((4, 4), np.uint16)), LIMITS).frames[0].max() == 0
+
+
 @pytest.mark.parametrize("kind", [".png", ".jpg"])
 def test_a_file_cut_short_is_unreadable(kind):
     whole = encode(kind, np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from edge.imaging import preprocess
 from edge.imaging.dicom import DecodeLimits, decode
 from trainer.data import dataset, dicom
 from trainer.data.record import Record
+from trainer.privacy.fingerprint import FingerprintError, fingerprint
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "imaging"))
 import make_dicom
@@ -130,15 +132,58 @@ def test_order_is_kept_around_a_fault(tmp_path: Path) -> None:
     assert loaded.images[:, 0, 0].tolist() == [10, 20, 30]
 
 
-def test_digests_are_of_content_and_frame(tmp_path: Path) -> None:
+def test_one_image_has_one_digest_whatever_its_name_or_row_says(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     (tmp_path / "b").write_bytes(b"abc")
     a, b = record(tmp_path / "a"), record(tmp_path / "b", label="y")
     assert dataset.digest(a) == dataset.digest(b) == hashlib.sha256(b"abc").hexdigest()
-    first, second = record(tmp_path / "a", frame=1), record(tmp_path / "a", frame=2)
-    assert len({dataset.digest(each) for each in (a, first, second)}) == 3
+    assert dataset.digest(record(tmp_path / "a", frame=1)) == dataset.digest(a)
+    with pytest.raises(dataset.DataError, match="frame 2 is asked for, but the file is no DICOM object"):
+        dataset.digest(record(tmp_path / "a", frame=2))
     with pytest.raises(dataset.DataError, match="none"):
         dataset.digest(record(tmp_path / "none"))
+
+
+def test_frames_of_one_object_are_different_images_and_no_frame_is_the_first(tmp_path: Path) -> None:
+    many = put(tmp_path / "many.dcm", np.zeros((3, 32, 32), np.uint8), **CLEAN)
+    found = [dataset.digest(record(many, frame=frame)) for frame in (0, 1, 2, 3)]
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+    one = put(tmp_path / "one.dcm", **CLEAN)
+    assert dataset.digest(record(one, frame=1)) == dataset.digest(record(one))
+    for file, frame, count in ((many, 4, 3), (one, 2, 1)):
+        with pytest.raises(dataset.DataError, match=f"frame {frame} is asked for, the object has {count}"):
+            dataset.digest(record(file, frame=frame))
+
+
+def test_a_copy_under_the_name_of_a_frame_is_found_by_the_ledger(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"abc")
+    rows = [record(tmp_path / "a.png"), record(tmp_path / "b.png", frame=1)]
+    with pytest.raises(FingerprintError, match="more than once"):
+        fingerprint("x", rows, "image", ["0", "1"])
+    alone = [fingerprint("x", [row], "image", ["0"]).images[0].content for row in rows]
+    assert alone[0] == alone[1]  # spent budget is found again
+
+
+def test_a_changed_file_gets_a_new_digest(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"abc")
+    os.utime(file, (1, 1))
+    before = dataset.digest(record(file))
+    assert dataset.digest(record(file)) == before
+    file.write_bytes(b"abd")  # the same size, and the same time of change once more
+    os.utime(file, (1, 1))
+    assert dataset.digest(record(file)) == hashlib.sha256(b"abd").hexdigest() != before
+
+
+def test_an_index_from_windows_with_names_of_any_script_is_read(tmp_path: Path) -> None:
+    (tmp_path / "Röntgen 肺").mkdir()
+    cv2.imwrite(str(tmp_path / "a.png"), CT.astype(np.uint8))
+    (tmp_path / "a.png").rename(tmp_path / "Röntgen 肺" / "ä 1.png")
+    text = "file,label,modality\r\nRöntgen 肺/ä 1.png,x,XR\r\n"
+    (tmp_path / "index.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert dataset.load_all(dataset.read(tmp_path / "index.csv")).shape == (1, 224, 224)
 
 
 def test_a_folder_per_class_leaves_nothing_out(tmp_path: Path) -> None:

@@ -58,6 +58,11 @@ def test_a_path_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
         dataset.read(write(tmp_path, {**ROW, "file": name}))
 
 
+def test_a_path_of_windows_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(dataset.DataError, match=r"(?s)backslash; write folders with /.*s\\b.png"):
+        dataset.read(write(tmp_path, ROW, {**ROW, "file": "s\\b.png"}))
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text("./\\abC:~\0é", min_size=1, max_size=12))
 def test_no_path_of_any_form_leaves_the_folder(tmp_path: Path, name: str) -> None:
@@ -104,6 +109,8 @@ def test_ages(tmp_path: Path, text: str, years: float | None) -> None:
 def test_an_image_named_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(dataset.DataError, match="named twice"):
         dataset.read(write(tmp_path, ROW, {**ROW, "file": "set/./a.png"}))
+    with pytest.raises(dataset.DataError, match="named twice"):  # no frame is frame 1
+        dataset.read(write(tmp_path, ROW, {**ROW, "frame": "1"}))
     frames = dataset.read(write(tmp_path, {**ROW, "frame": "1"}, {**ROW, "frame": "2"}))
     assert [record.frame for record in frames] == [1, 2]
 

@@ -235,3 +235,14 @@ def test_nothing_usable_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
     arguments = ["data", str(tmp_path / "data"), "--modality", "MRI", "--out", str(tmp_path / "out")]
     assert cli.main(arguments) == 2
     assert "none of 1 images can be used" in capsys.readouterr().err
+
+
+def test_images_that_are_nearly_black_are_told(tmp_path: Path, few_trees: None) -> None:
+    index = make_index(tmp_path / "data", 20, faults=False)
+    dark = tmp_path / "data" / "images" / "3.png"
+    cv2.imwrite(str(dark), cv2.imread(str(dark)) // 16)
+    data = examine(index, dataset.read(index))
+    assert [record.file for record in data.flat] == [dark]
+    (told,) = [each.text for each in findings(data) if "gray levels" in each.text]
+    assert "hundredth: 1, the first" in told
+    assert "3.png" in told

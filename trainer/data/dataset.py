@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.data.images import UnusableError, digest, load_all, load_each
+from trainer.data.content import digest, digests
+from trainer.data.images import UnusableError, load_all, load_each
 from trainer.data.index import read_index
 from trainer.data.record import DataError, Record
 
-__all__ = ["DataError", "Record", "UnusableError", "digest", "load_all", "load_each", "read", "read_folder"]
+__all__ = [
+    "DataError", "Record", "UnusableError", "digest", "digests", "load_all", "load_each", "read",
+    "read_folder",
+]  # fmt: skip
 
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 

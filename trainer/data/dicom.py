@@ -15,7 +15,7 @@ import pydicom
 from pydicom import config
 
 from edge.imaging import dicom as decoder
-from edge.imaging.decoded import DecodeLimits, Undecodable
+from edge.imaging.decoded import DecodeLimits, Opened, Undecodable
 from edge.imaging.frames import Pixels
 
 _AT = 128
@@ -54,29 +54,70 @@ def read(data: bytes, frame: int, limits: DecodeLimits | None = None) -> Pixels:
     Raises:
         ObjectError: refused or not decodable.
     """
-    opened: decoder.Opened | Undecodable
-    try:
-        opened = decoder.open_(data, limits or DecodeLimits())
-    except Undecodable as error:
-        opened = error
-    if not (isinstance(opened, Undecodable) and opened.reason in ("unreadable", "too_large")):
-        _check_claims(data)  # an identified object is refused for that, even if it cannot be shown
-    if isinstance(opened, Undecodable):
-        raise ObjectError(_words(opened))
+    opened = open_clean(data, limits or DecodeLimits())
     if frame == 0 and opened.count > 1:
         raise ObjectError(
             f"{opened.count} frames: give the index a column frame and each frame a row (from 1), or export "
             "them one by one"
         )
     if frame > opened.count:
-        raise ObjectError(f"frame {frame} is asked for, the object has {opened.count}")
+        raise ObjectError(_beyond(frame, opened.count))
+    return pixels_of(opened, max(frame, 1))
+
+
+def open_clean(data: bytes, limits: DecodeLimits) -> Opened:
+    """An object whose header says that it names nobody; no frame is decoded yet.
+
+    Raises:
+        ObjectError: refused, or no object that can be shown.
+    """
+    opened: Opened | Undecodable
+    try:
+        opened = decoder.open_(data, limits)
+    except Undecodable as error:
+        opened = error
+    if not (isinstance(opened, Undecodable) and opened.reason in ("unreadable", "too_large")):
+        _check_claims(data)  # an identified object is refused for that, even if it cannot be shown
+    if isinstance(opened, Undecodable):
+        raise ObjectError(_words(opened))
+    return opened
+
+
+def pixels_of(opened: Opened, frame: int) -> Pixels:
+    """Display pixels of one frame, from 1. An object is asked for one frame only: they are decoded in order.
+
+    Raises:
+        ObjectError: it cannot be decoded.
+    """
     try:
         for number, pixels in enumerate(opened.frames, 1):
-            if number == max(frame, 1):
+            if number == frame:
                 return pixels
     except Undecodable as error:
         raise ObjectError(_words(error)) from None
     raise ObjectError("unreadable")
+
+
+def check_frame(name: str, data: bytes, frame: int, limits: DecodeLimits) -> None:
+    """Refuse the number of a frame that a file of this name and content does not have.
+
+    Raises:
+        ObjectError: it has fewer. An object that cannot be read at all passes: reading it will tell.
+    """
+    if frame < 2:
+        return
+    if not looks_like_dicom(name, data[: _AT + 4]):
+        raise ObjectError(f"frame {frame} is asked for, but the file is no DICOM object; leave frame empty")
+    try:
+        count = decoder.open_(data, limits).count
+    except Undecodable:
+        return
+    if frame > count:
+        raise ObjectError(_beyond(frame, count))
+
+
+def _beyond(frame: int, count: int) -> str:
+    return f"frame {frame} is asked for, the object has {count}"
 
 
 def _check_claims(data: bytes) -> None:

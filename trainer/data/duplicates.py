@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.images import quietly
+from trainer.progress import quietly
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]

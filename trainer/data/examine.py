@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from edge.imaging.preprocess import Preprocessing
 from trainer.data import duplicates, shortcuts, splits
+from trainer.data.content import digests as content_digests
 from trainer.data.duplicates import Pair
-from trainer.data.images import PLAIN, Fault, digest, load_each
+from trainer.data.images import PLAIN, Fault, levels, load_each
 from trainer.data.record import DataError, Record
 from trainer.data.shortcuts import Figure
 
+FEW_LEVELS = 32
+"""Of 256. An image of a wider depth that was written wrongly comes out nearly black, and nobody is told."""
 Relation = Literal["across splits", "across groups", "within a group"]
 
 
@@ -57,6 +60,8 @@ class Examined:
     """By modality."""
     brightness: NDArray[np.float64]
     """Mean gray level of each of ``usable``."""
+    flat: tuple[Record, ...] = ()
+    """Records whose image has fewer than `FEW_LEVELS` gray levels to show anything with."""
 
     def relation(self, pair: Pair) -> Relation:
         """Where the two images of a pair stand to each other."""
@@ -91,7 +96,7 @@ def examine(path: Path, records: Sequence[Record], preprocessing: Preprocessing 
     usable, images = loaded.records, loaded.images
     if not usable:
         raise DataError(f"none of {len(records)} images can be used; the first: {loaded.faults[0].reason}")
-    digests = [digest(record) for record in usable]
+    digests = content_digests(usable)
     same = duplicates.exact(digests)
     statistics = shortcuts.global_statistics(images)
     return Examined(
@@ -104,7 +109,7 @@ def examine(path: Path, records: Sequence[Record], preprocessing: Preprocessing 
         changed=tuple(
             record
             for record, found in zip(usable, digests, strict=True)
-            if record.sha256 and not record.frame and record.sha256 != found
+            if record.sha256 and record.frame < 2 and record.sha256 != found
         ),
         copies=tuple(tuple(usable[row] for row in rows) for rows in same),
         pairs=tuple(pair for pair in duplicates.near(images) if digests[pair.first] != digests[pair.second]),
@@ -115,6 +120,9 @@ def examine(path: Path, records: Sequence[Record], preprocessing: Preprocessing 
             for modality in sorted({record.modality for record in usable})
         },
         brightness=statistics[:, 0],
+        flat=tuple(
+            record for record, image in zip(usable, images, strict=True) if levels(image) < FEW_LEVELS
+        ),
     )
 
 

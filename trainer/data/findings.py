@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trainer.data import splits
-from trainer.data.examine import Examined
+from trainer.data.examine import FEW_LEVELS, Examined
 from trainer.data.shortcuts import Figure
 
 Level = Literal["problem", "care", "well"]
@@ -53,6 +53,12 @@ def _files(data: Examined) -> Iterator[Finding]:
         )
     if not reasons:
         yield Finding("well", f"All {len(data.usable)} images can be read.")
+    if data.flat:
+        yield Finding(
+            "care",
+            f"Images with fewer than {FEW_LEVELS} gray levels between their darkest and brightest hundredth: "
+            f"{len(data.flat)}, the first {data.flat[0].file}. Was a 12- or 16-bit image written wrongly?",
+        )
     if data.changed:
         yield Finding(
             "problem",

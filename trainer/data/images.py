@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +14,9 @@ from edge.imaging.frames import Pixels
 from edge.imaging.preprocess import SIDE, Preprocessing
 from trainer.data import dicom
 from trainer.data.record import DataError, Record
-from trainer.progress import progress
+from trainer.progress import quietly
 
 PLAIN = Preprocessing()
-_MANY = 500
-"""Images from which on reading them shows progress."""
 _SHOWN = 40
 _UNREADABLE = "mend the files or take their rows out of the index (out of the folder)"
 
@@ -61,17 +57,6 @@ class Loaded:
     faults: tuple[Fault, ...]
 
 
-def quietly(
-    title: str, steps: int, items: int | None = None
-) -> AbstractContextManager[Callable[[str], None]]:
-    """`progress`, but silent where the work on so few images takes no time worth telling."""
-    return progress(title, steps) if (steps if items is None else items) >= _MANY else nullcontext(_silent)
-
-
-def _silent(_: str) -> None:
-    pass
-
-
 def display_pixels(record: Record) -> Pixels:
     """The image as the box would show it: (H, W) or (H, W, 3) RGB uint8, before any preprocessing.
 
@@ -84,8 +69,7 @@ def display_pixels(record: Record) -> Pixels:
         raise dicom.ObjectError(error.strerror or type(error).__name__) from None
     if dicom.looks_like_dicom(record.file.name, data[:132]):
         return dicom.read(data, record.frame)
-    if record.frame > 1:
-        raise dicom.ObjectError(f"frame {record.frame} is asked for, but the file is no DICOM object")
+    dicom.check_frame(record.file.name, data, record.frame, DecodeLimits())
     try:
         return still.decode(data, DecodeLimits()).frames[0]
     except Undecodable as error:
@@ -122,19 +106,10 @@ def load_all(records: Sequence[Record], preprocessing: Preprocessing = PLAIN) ->
     return loaded.images
 
 
-def digest(record: Record) -> str:
-    """SHA-256 of what the record's image is made of, in hex: of the file's bytes, and of a frame's number.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    try:
-        found = hashlib.sha256(record.file.read_bytes())
-    except OSError as error:
-        raise DataError(f"{record.file}: {error.strerror or type(error).__name__}") from None
-    if record.frame:
-        found.update(b"frame %d" % record.frame)
-    return found.hexdigest()
+def levels(image: NDArray[np.uint8]) -> int:
+    """Gray levels between the darkest and the brightest hundredth of an image: a marker does not count."""
+    below = np.cumsum(np.bincount(image.ravel(), minlength=256))
+    return int(np.searchsorted(below, 0.99 * image.size) - np.searchsorted(below, 0.01 * image.size))
 
 
 def _text(faults: Sequence[Fault], total: int) -> str:

@@ -11,7 +11,7 @@ group_id   images that belong together; else patient_id, else each image on its 
 source     where the image comes from
 patient_id, patient_id_kind   pseudonym; ``source`` says that it is real, anything else a surrogate
 age, sex   years (or a DICOM age string such as 045Y); F, M or O
-frame      which frame of a DICOM multi-frame object, from 1
+frame      which frame of a DICOM multi-frame object, from 1; of any other file nothing or 1
 sha256     of the file; `trainer data` says which files are no longer what the index was made of
 ========== ==========================================================================================
 """
@@ -82,6 +82,10 @@ def read_index(path: Path) -> list[Record]:
             "files lie outside the index's folder or are named absolutely; move them under it",
             lambda row: _inside(row["file"]),
         ),
+        (
+            "rows name their file with a backslash; write folders with /, as in set/a.png",
+            lambda row: "\\" not in row["file"],
+        ),
         (f"rows have no {label}", lambda row: bool(row[label])),
         ("rows have no modality", lambda row: bool(row["modality"])),
         (
@@ -98,7 +102,8 @@ def read_index(path: Path) -> list[Record]:
     for what, holds in demands:
         _refuse(path, [row["file"] or "(no file)" for row in rows if not holds(row)], what)
     records = [_record(path.parent, row, label) for row in rows]
-    often = Counter((record.file, record.frame) for record in records)
+    # No frame and frame 1 are one image, see `trainer.data.content`.
+    often = Counter((record.file, max(record.frame, 1)) for record in records)
     _refuse(path, [str(file) for (file, _), count in often.items() if count > 1], "images are named twice")
     return records
 

@@ -33,6 +33,6 @@ class Record:
     sex: str = ""
     """F, M or O as in DICOM's Patient's Sex (0010,0040); empty if not known."""
     frame: int = 0
-    """Which frame of a DICOM multi-frame object, from 1; 0: the file is one image."""
+    """Which frame of a DICOM multi-frame object, from 1; 0: the file is one image, which 1 says as well."""
     sha256: str = ""
     """What the index says of the file's content; empty if it says nothing."""

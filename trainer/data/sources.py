@@ -1,12 +1,27 @@
-"""Licences and known faults of the public sets of the index, for the model card."""
+"""Public sets: which images are of one, their licences and known faults.
+
+An image is of a public set if its content is on a list, never because of the folder it lies in: a hospital's
+own folder may have any name. `trainer.data.public_list` makes the list.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from trainer.data.dataset import Record
+import numpy as np
+
+from trainer.data.content import digests
+from trainer.data.record import Record
+
+LIST = Path(__file__).with_name("public_images.npz")
+"""For each set the sorted first 8 bytes of the SHA-256 of its files, as big-endian numbers."""
+STRANGERS = "strangers"
+"""In the list: public DICOM objects with invented names, which no model is trained on."""
+_HEX = 16
 
 KNOWN: dict[str, dict[str, str]] = {
     "brain_mri": {
@@ -37,19 +52,44 @@ KNOWN: dict[str, dict[str, str]] = {
 }
 
 
+def set_of(digest: str) -> str:
+    """The set on the list that a file is of, by its SHA-256 in hex; empty if of none."""
+    return _listed(LIST).get(int(digest[:_HEX], 16), "") if digest else ""
+
+
+def sets_of(records: Sequence[Record]) -> list[str]:
+    """The public set of `KNOWN` that each record's image is of; empty if of none, or if it cannot be read."""
+    found = (set_of(digest) for digest in digests(records, missing=True))
+    return [name if name in KNOWN else "" for name in found]
+
+
+def published(records: Sequence[Record]) -> tuple[str, ...]:
+    """The public sets of the records, sorted; none if one single image is of no such set."""
+    names = set(sets_of(records))
+    return () if "" in names else tuple(sorted(names))
+
+
 def describe(records: Sequence[Record]) -> dict[str, Any]:
     """Sets and counts of a list of records, for the model card.
 
     How many images there are is public by assumption. How many of each class, and of how many groups,
     is told of published sets alone: of private images it would be a release that nobody paid for.
     """
-    sets = sorted({record.folder for record in records})
+    names = published(records)
+    unknown = {"licence": "not known to the trainer"}
     about: dict[str, Any] = {
-        "sets": {name: KNOWN.get(name, {"licence": "not known to the trainer"}) for name in sets},
+        "sets": {name: KNOWN[name] for name in names}
+        or dict.fromkeys(sorted({record.folder for record in records}), unknown),
         "images": len(records),
         "splits": sorted({record.split for record in records}),
     }
-    if set(sets) <= set(KNOWN):
+    if names:
         about["images_per_class"] = dict(sorted(Counter(record.label for record in records).items()))
         about["groups"] = len({record.group for record in records})
     return about
+
+
+@lru_cache(maxsize=4)
+def _listed(path: Path) -> dict[int, str]:
+    with np.load(path) as file:
+        return {int(number): name for name in file.files for number in file[name]}

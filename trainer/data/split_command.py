@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.data import duplicates, splits
-from trainer.data.images import digest, load_each
+from trainer.data.content import digests
+from trainer.data.images import load_each
 from trainer.data.index import Row, read_rows
 from trainer.data.private_files import write_new
 from trainer.data.record import DataError, Record
@@ -41,7 +42,7 @@ def resplit(
     names = _relative(records, out)
     if out.exists():
         raise DataError(f"{out} exists; remove it or name another file")
-    copies = duplicates.exact([digest(record) for record in records])
+    copies = duplicates.exact(digests(records))
     linked = [(rows[0], other) for rows in copies for other in rows[1:]]
     lines = [f"{sum(map(len, copies))} images share their file with another one"]
     if near:

@@ -63,7 +63,8 @@ def check(records: Sequence[Record], digests: Sequence[str] = ()) -> None:
             + (f"\n  and {len(which) - _SHOWN} more" if len(which) > _SHOWN else "")
             for what, which in found.items()
         ]
-        raise SplitError("\n".join([*lines, "make new splits with trainer split"]))
+        remedy = "nothing was trained or judged; make new splits with trainer split INDEX --out NEW.csv"
+        raise SplitError("\n".join([*lines, remedy]))
 
 
 def _spanning(records: Sequence[Record], keys: Sequence[str]) -> list[str]:

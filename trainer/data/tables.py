@@ -128,6 +128,7 @@ def figures(data: Examined) -> dict[str, Any]:
         "counts": [dict(zip(header, row, strict=True)) for row in rows],
         "unusable": [{"file": str(f.record.file), "reason": f.reason} for f in data.faults],
         "changed": [str(record.file) for record in data.changed],
+        "few_gray_levels": [str(record.file) for record in data.flat],
         "leaks": data.leaks,
         "identical": [[str(record.file) for record in copies] for copies in data.copies],
         "near_copies": dict(Counter(data.relation(pair) for pair in data.pairs)),
