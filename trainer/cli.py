@@ -19,9 +19,21 @@ from trainer.training import cli as training
 
 
 def _export(args: argparse.Namespace) -> int:
+    from trainer.data import dataset
+    from trainer.privacy.ledger import default_folder
     from trainer.release.export import export
 
-    summary = export(args.run_dir, args.keys, args.out, args.figures, research=args.research)
+    ledgers = args.ledger or default_folder()
+    judged = dataset.read(args.data, (), args.modality) if args.data else None
+    summary = export(
+        args.run_dir,
+        args.keys,
+        args.out,
+        args.figures,
+        ledgers=ledgers,
+        research=args.research,
+        judged=judged,
+    )
     print(json.dumps(summary, indent=2))
     return 0
 
@@ -41,11 +53,19 @@ def build_parser() -> argparse.ArgumentParser:
     each.add_argument(
         "--keys", type=Path, required=True, help="key directory of the releaser; made on first use"
     )
-    each.add_argument("--out", type=Path, required=True, help="directory of the bundle")
+    each.add_argument("--out", type=Path, required=True, help="directory of the bundle; replaces a bundle")
     each.add_argument("--figures", type=Path, help="JSON of trainer evaluate, for the model card")
+    each.add_argument(
+        "--data",
+        type=Path,
+        metavar="INDEX",
+        help="with --figures: the index that was judged on, to see that no trained image is in the figures",
+    )
+    each.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
     each.add_argument(
         "--research", action="store_true", help="allow a research run; boxes refuse what comes of it"
     )
+    ledger.add_ledger(each)
     each.set_defaults(run=_export)
 
     audit.add_commands(sub)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,9 @@ import pytest
 
 from edge.imaging.bundle import Bundle, BundleError
 from trainer import cli
-from trainer.data import dataset, sources, uses
+from trainer.data import dataset, uses
 from trainer.evaluation import evaluate
+from trainer.evaluation.reads import split_digest
 from trainer.privacy.spend import Release
 from trainer.training import dp_sgd, fixed_features, run_record
 
@@ -48,6 +49,10 @@ def run(request: pytest.FixtureRequest, index: Path, tmp_path_factory: pytest.Te
     return out
 
 
+def ledger(run: Path) -> tuple[object, ...]:
+    return "--ledger", run.parent / "ledgers"
+
+
 def test_record_states_the_guarantee_and_no_seed(run: Path) -> None:
     record, _ = run_record.load(run)
     privacy = record.privacy
@@ -67,7 +72,8 @@ def test_export_and_evaluate(
     run: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keys, out, figures = tmp_path / "keys", tmp_path / "bundle", tmp_path / "e.json"
-    assert command("export", "--run", run, "--keys", keys, "--out", out) == 0
+    words = ["export", "--run", run, "--keys", keys, "--out", out, *ledger(run)]
+    assert command(*words) == 0
     for key in keys.glob("*.pem"):
         assert key.stat().st_mode & 0o077 == 0
     first = Bundle.load(out, keys / "root.json", None)
@@ -86,7 +92,10 @@ def test_export_and_evaluate(
     ):
         low, high = part[f"{name}_interval"]
         assert 0 <= low <= part[name] <= high <= 1
-    assert command("export", "--run", run, "--keys", keys, "--out", out, "--figures", figures) == 0
+    assert command(*words, "--figures", figures) == 2
+    assert "--data INDEX" in capsys.readouterr().err
+    words += ["--data", index]
+    assert command(*words, "--figures", figures) == 0
     second = Bundle.load(out, keys / "root.json", None)
     assert second.version == 2
     assert second.model_digest("fp32") == first.model_digest("fp32")
@@ -95,8 +104,24 @@ def test_export_and_evaluate(
     assert "balanced accuracy" in card
     assert "research use, not for diagnosis" in card.lower()
     figures.write_text(json.dumps({**result, "model_sha256": "00"}))
-    assert command("export", "--run", run, "--keys", keys, "--out", out, "--figures", figures) == 2
+    assert command(*words, "--figures", figures) == 2
     assert "another network" in capsys.readouterr().err
+    # Figures of training images: by the name of their split, and where the name was changed, by content.
+    figures.write_text(json.dumps({**result, "split": "train"}))
+    assert command(*words, "--figures", figures) == 2
+    assert "trained on" in capsys.readouterr().err
+    renamed = tmp_path / "renamed.csv"
+    shutil.copytree(index.parent / "phantoms", tmp_path / "phantoms")
+    renamed.write_text(index.read_text().replace(",train,", ",held_out,"))
+    trained = [each for each in dataset.read(renamed) if each.split == "held_out"]
+    assert len(trained) == 40
+    own = {"split": "held_out", "split_sha256": split_digest(trained)}
+    figures.write_text(json.dumps({**result, **own}))
+    assert command(*words, "--figures", figures) == 2
+    assert "not what" in capsys.readouterr().err
+    words[-1] = renamed
+    assert command(*words, "--figures", figures) == 2
+    assert "40 images of split 'held_out' are in the data set" in capsys.readouterr().err
 
 
 def test_a_second_run_on_the_same_images_is_refused(
@@ -132,6 +157,25 @@ def test_a_research_run_is_exported_marked_or_not_at_all(
     card = (tmp_path / "bundle" / "targets" / "MODEL_CARD.md").read_text()
     assert "it is no release" in card
     assert "group privacy, same delta: 2 together 4." in card
+
+
+def test_a_release_that_no_ledger_knows_is_not_exported(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", "--run", run, "--keys", tmp_path / "keys", "--out", tmp_path / "bundle"]
+    assert command(*words, "--ledger", tmp_path / "elsewhere") == 2
+    assert "--ledger" in capsys.readouterr().err
+    record, net = run_record.load(run)
+    extra = record.privacy.model_extra
+    assert extra is not None
+    quieter = [{**each, "noise": each["noise"] * 2} for each in extra["releases"]]
+    for changed in ({"ledger": {**extra["ledger"], "run": "00000000"}}, {"releases": quieter}):
+        edited = record.privacy.model_copy(update=changed)
+        words[2] = tmp_path / f"edited {next(iter(changed))}"
+        run_record.save(words[2], record.model_copy(update={"privacy": edited}), net)
+        assert command(*words, *ledger(run)) == 2
+        assert "was edited" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_two_runs_differ_though_torch_is_seeded() -> None:
@@ -256,15 +300,6 @@ def test_figures_are_right_on_known_answers() -> None:
     assert result["mean_within_modality_balanced_accuracy"] == pytest.approx((5 / 6 + 0.5) / 2, abs=1e-4)
     assert result["abstained"] == pytest.approx(2 / 6, abs=1e-4)
     assert result["accuracy_where_labelled"] == pytest.approx(3 / 4)
-
-
-def test_the_card_tells_class_counts_of_published_sets_alone(index: Path) -> None:
-    private = sources.describe(dataset.read(index))
-    assert private["images"] == 60
-    assert "images_per_class" not in private
-    published = [dataclasses.replace(record, folder="brain_mri") for record in dataset.read(index)]
-    assert sum(sources.describe(published)["images_per_class"].values()) == 60
-    assert all({"licence", "limits"} <= set(each) for each in sources.KNOWN.values())
 
 
 def test_the_real_index_is_read_by_set(edge_data: Path) -> None:

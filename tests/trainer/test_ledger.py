@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainer import cli
-from trainer.privacy import chain
-from trainer.privacy.account import composed
+from trainer.evaluation import reads
+from trainer.privacy import chain, folder, marker
 from trainer.privacy.accounting import epsilon, gaussian_mu
+from trainer.privacy.composition import composed
 from trainer.privacy.fingerprint import DataSet, FingerprintError, Image, fingerprint
 from trainer.privacy.ledger import Account, Budget, LedgerError, Ledgers, Reservation
 from trainer.privacy.spend import Release, Spend, SpendError, from_json, to_json
@@ -379,9 +380,9 @@ def test_a_full_disk_refuses_and_breaks_nothing(tiny: Path) -> None:
 def test_a_directory_that_cannot_be_written_refuses(tiny: Path) -> None:
     reserve(Ledgers(tiny / "ledgers"), SMALL)
     subprocess.run(["mount", "-o", "remount,ro", tiny], check=True)
-    for folder in (tiny / "ledgers", tiny / "new"):
+    for place in (tiny / "ledgers", tiny / "new"):
         with pytest.raises(chain.ChainError, match="Read-only file system"):
-            reserve(Ledgers(folder), SMALL)
+            reserve(Ledgers(place), SMALL)
 
 
 def test_a_foreign_file_is_named(ledgers: Ledgers) -> None:
@@ -435,3 +436,87 @@ def test_a_copy_of_an_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FingerprintError):
         fingerprint("x", records, "patient", ["p", "q", "q"])
     assert fingerprint("x", records, "patient", ["p", "p", "q"]).count == 2
+
+
+# Another directory of ledgers.
+
+
+def test_another_directory_on_the_same_index_is_refused_or_put_on_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(marker, "beside", lambda path: path.with_name(path.name + ".ledger"))
+    index = tmp_path / "index.csv"
+    first, second = Ledgers(tmp_path / "first"), Ledgers(tmp_path / "second")
+
+    def run(ledgers: Ledgers, another: str = "", at: Path = index) -> Reservation:
+        how = {"mode": "release", "engine": "e", "budget": BUDGET}
+        return ledgers.reserve(DATA, ONE, **how, index=marker.Index(at, another))  # type: ignore[arg-type]
+
+    account = run(first).account
+    assert "is a new directory of ledgers" in capsys.readouterr().err
+    note = json.loads((tmp_path / "index.csv.ledger").read_text())
+    assert note["ledgers"] == [account.id]
+    assert account.path.read_text().count(note["key_check"]) == 1
+    run(first)
+    assert not capsys.readouterr().err
+    with pytest.raises(LedgerError, match=rf"charged to ledger {account.id} in .*first.*--another-ledger"):
+        run(second)
+    with pytest.raises(LedgerError, match="--another-ledger"):
+        second.open(DATA, BUDGET, marker.Index(index))
+    assert not list(second.folder.glob("images.key"))
+    made = run(second, "the disk with the first one is gone").account
+    assert made.elsewhere == ("the disk with the first one is gone",)
+    assert account.id in made.path.read_text()
+    grown = second.open(images(range(40)), BUDGET)
+    assert grown.elsewhere == made.elsewhere, "a ledger that takes over keeps it"
+    (tmp_path / "index.csv.ledger").write_text("{")
+    with pytest.raises(LedgerError, match="is damaged"):
+        run(first)
+    run(Ledgers(tmp_path / "third"), at=tmp_path / "no folder" / "index.csv")
+    assert "index.csv.ledger cannot be written" in capsys.readouterr().err
+
+
+def test_the_default_directory_is_the_sites_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EDGE_LEDGER")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(folder, "SITE", tmp_path / "site")
+    assert folder.default_folder() == reads.directory() == tmp_path / "state" / "edge-trainer" / "ledgers"
+    (tmp_path / "site").mkdir()
+    assert folder.default_folder() == reads.directory() == tmp_path / "site"
+    monkeypatch.setenv("EDGE_LEDGER", str(tmp_path / "own"))
+    assert folder.default_folder() == reads.directory() == tmp_path / "own"
+
+
+# Runs that were chosen after seeing the last.
+
+SAMPLED = (Release("steps", 1.79, 0.1, 20),)
+
+
+def test_sampled_runs_add_up_at_parts_of_delta() -> None:
+    """No theorem lets privacy loss distributions of sampled, adaptively chosen runs be summed."""
+    delta = BUDGET.delta
+    assert composed((SAMPLED,), delta) == epsilon(SAMPLED, delta)
+    two = composed((SAMPLED, SAMPLED), delta)
+    assert two == pytest.approx(epsilon(SAMPLED, delta / 2) + epsilon(SAMPLED, delta / 6))
+    assert two > epsilon(SAMPLED * 2, delta)
+    # A sequence that began with full batches may go on with either: what is left of delta is for the other.
+    mixed = composed((ONE, SAMPLED), delta)
+    assert mixed >= epsilon(ONE, delta / 2) + epsilon(SAMPLED, delta / 6)
+    assert mixed > epsilon((*ONE, *SAMPLED), delta)
+    # Full batches alone cost what they cost: 1 % of delta is kept back.
+    assert composed((ONE, ONE), delta) == pytest.approx(epsilon(ONE * 2, delta), rel=2e-3)
+    assert composed((ONE, ONE), delta) >= epsilon(ONE * 2, delta)
+
+
+def test_what_is_left_fits_whatever_was_run(ledgers: Ledgers) -> None:
+    ledgers.open(DATA, Budget(4.0, BUDGET.delta))
+    alone = epsilon(SAMPLED, BUDGET.delta)
+    reserve(ledgers, SAMPLED)
+    assert only(ledgers).spent() == alone
+    left = only(ledgers).left()
+    assert 0 < left < 4.0 - alone
+    reserve(ledgers, run_of(0.98 * left))
+    with pytest.raises(LedgerError, match="would be spent"):
+        reserve(ledgers, SAMPLED)

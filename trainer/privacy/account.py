@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from trainer.privacy import accounting, chain
+from trainer.privacy import accounting, chain, composition
+from trainer.privacy.composition import composed
 from trainer.privacy.spend import Spend, SpendError, from_json
 
 Mode = Literal["release", "research"]
@@ -51,6 +53,8 @@ class Run:
     finished: bool
     public: str
     """For research: the benchmark that the images are said to belong to."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What it left when it had ended, name -> SHA-256; empty: nobody noted it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Account:
     raised: tuple[str, ...]
     """Reasons given when the budget was raised."""
     runs: tuple[Run, ...]
+    elsewhere: tuple[str, ...]
+    """Reasons given for charging a run here though other ledgers hold runs on the same index."""
     continued_by: str
     """The ledger that took this one over; empty if none did."""
     chain: chain.Chain
@@ -94,19 +100,9 @@ class Account:
         return self.budget
 
     def left(self) -> float:
-        """About the epsilon that one more run alone may have, by Gaussian DP; 0 if nothing is left."""
-        spent, budget = self.spent(), self.allowed
-        if spent >= budget.epsilon:
-            return 0.0
-        total = accounting.gaussian_mu(budget.epsilon, budget.delta) ** 2
-        used = accounting.gaussian_mu(spent, budget.delta) ** 2 if spent else 0.0
-        return accounting.epsilon_of_mu((total - used) ** 0.5, budget.delta)
-
-
-def composed(spends: tuple[Spend, ...], delta: float) -> float:
-    """Epsilon of several runs together; 0 of none."""
-    spend = tuple(release for each in spends for release in each)
-    return accounting.epsilon(spend, delta) if spend else 0.0
+        """About the epsilon that one more run alone may have; 0 if nothing is left."""
+        spends = tuple(run.spend for run in self.of("release"))
+        return composition.left(spends, self.allowed.epsilon, self.allowed.delta)
 
 
 def read(path: Path) -> Account | None:
@@ -127,7 +123,7 @@ def read(path: Path) -> Account | None:
     later = [line.body for line in found.lines]
     raises = [body for body in later if body["kind"] == "budget"]
     budget = raises[-1] if raises else head["budget"]
-    ended = {body["run"] for body in later if body["kind"] == "finished"}
+    ended = {body["run"]: body.get("files", {}) for body in later if body["kind"] == "finished"}
     first = found.lines[0]
     return Account(
         path=path,
@@ -146,12 +142,15 @@ def read(path: Path) -> Account | None:
                 if line.body["kind"] == "run"
             ),
         ),
+        elsewhere=tuple(
+            body["elsewhere"]["reason"] for body in (*head["taken_over"], *later) if "elsewhere" in body
+        ),
         continued_by=next((body["by"] for body in later if body["kind"] == "continued"), ""),
         chain=found,
     )
 
 
-def _run(body: dict[str, Any], line: chain.Line, ended: set[str], *, taken_over: bool) -> Run:
+def _run(body: dict[str, Any], line: chain.Line, ended: dict[str, Any], *, taken_over: bool) -> Run:
     return Run(
         id=body["run"],
         time=body["time"],
@@ -165,4 +164,5 @@ def _run(body: dict[str, Any], line: chain.Line, ended: set[str], *, taken_over:
         taken_over=taken_over,
         finished=taken_over or body["run"] in ended,
         public=body["public"],
+        files=ended.get(body["run"], {}),
     )

@@ -27,6 +27,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument("--unit", choices=("image", "patient"), default="image")
     each.add_argument("--per-patient", type=int, dest="cap", help="as in trainer fit")
     add_ledger(each)
+    add_another(each)
     each.set_defaults(run=_open)
 
     each = inner.add_parser("show", help="list runs: epsilon alone, together, left")
@@ -52,13 +53,26 @@ def add_ledger(parser: argparse.ArgumentParser) -> None:
         "--ledger",
         type=Path,
         metavar="DIR",
-        help="directory of the ledgers; default: EDGE_LEDGER, else ~/.local/state/edge-trainer/ledgers",
+        help="directory of the ledgers; default: EDGE_LEDGER, else /var/lib/edge-trainer/ledgers if it is "
+        "there, else ~/.local/state/edge-trainer/ledgers",
+    )
+
+
+def add_another(parser: argparse.ArgumentParser) -> None:
+    """The option that allows another directory of ledgers than the one noted beside the index."""
+    parser.add_argument(
+        "--another-ledger",
+        default="",
+        dest="another",
+        metavar="REASON",
+        help="charge other ledgers than those that runs on this index were charged to; stays on record",
     )
 
 
 def _open(args: argparse.Namespace) -> int:
     from trainer.data import dataset
     from trainer.privacy.ledger import Budget, LedgerError, Ledgers, default_folder
+    from trainer.privacy.marker import Index
     from trainer.training.fit import data_set
     from trainer.training.units import DEFAULT_CAP, group
 
@@ -69,7 +83,8 @@ def _open(args: argparse.Namespace) -> int:
     if not args.delta < 1 / grouped.units.count:
         raise LedgerError(f"delta {args.delta} must be below 1/n = {1 / grouped.units.count:.2g}")
     data = data_set(data_name(args), grouped.records, grouped.units)
-    account = Ledgers(args.ledger or default_folder()).open(data, Budget(args.epsilon, args.delta))
+    budget, index = Budget(args.epsilon, args.delta), Index(args.data, args.another)
+    account = Ledgers(args.ledger or default_folder()).open(data, budget, index)
     print(
         f"ledger {account.id} in {args.ledger or default_folder()}: {len(account.images)} images, "
         f"{account.count} {account.unit}s, budget epsilon {args.epsilon:g} at delta {args.delta:g}, "
@@ -115,7 +130,7 @@ def _table(account: Account) -> Table:
     from rich import box
     from rich.table import Table
 
-    from trainer.privacy.account import composed
+    from trainer.privacy.composition import composed
 
     table = Table(box=box.SIMPLE)
     for name in ("run", "when (UTC)", "mode", "engine", "state"):
@@ -142,6 +157,7 @@ def _summary(account: Account) -> str:
     )
     parts = [first]
     parts += [f"  budget raised: {reason}" for reason in account.raised]
+    parts += [f"  other ledgers hold runs on the index: {reason}" for reason in account.elsewhere]
     if account.continued_by:
         parts.append(f"  continued by ledger {account.continued_by}")
     return "\n".join(parts) + "\n"

@@ -73,8 +73,7 @@ def fingerprint(name: str, records: Sequence[Record], unit: str, units: Sequence
     """
     images: list[Image] = []
     owners: defaultdict[str, set[str]] = defaultdict(set)
-    for record, owner in zip(records, units, strict=True):
-        content = dataset.digest(record)
+    for record, owner, content in zip(records, units, dataset.digests(records), strict=True):
         own = owner if unit != "image" else ""
         row = json.dumps([content, record.label, record.modality, own])
         images.append(Image(content, hashlib.sha256(row.encode()).hexdigest()))

@@ -2,7 +2,7 @@
 
 A directory holds one `chain` file per data set, and the key under which images are digested. A run is
 written down *before* it looks at a private image, so that one that crashes counts. Release runs compose
-(privacy loss distributions) with every release run before them, and the sum stays within the budget.
+(`composition`) with every release run before them, and together they stay within the budget.
 Research runs, on public benchmarks, are counted beside, without a limit; no release is made of them.
 
 Images are known by their content: an index that was renamed, split or mixed is no new data set. One rule
@@ -13,24 +13,36 @@ holds one of its images is on that ledger, too.
 from __future__ import annotations
 
 import math
-import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from trainer.privacy import account as accounts
-from trainer.privacy import accounting, chain
-from trainer.privacy.account import FORMAT, Account, Budget, LedgerError, Mode, Run, composed
+from trainer.privacy import accounting, chain, folder, marker, refusals
+from trainer.privacy.account import FORMAT, Account, Budget, LedgerError, Mode, Run
 from trainer.privacy.fingerprint import DataSet, mark
+from trainer.privacy.folder import KEY, default_folder
 from trainer.privacy.spend import Spend, to_json
 
-KEY = "images.key"
-_KEY_BYTES = 32
+__all__ = [
+    "KEY",
+    "Account",
+    "Budget",
+    "LedgerError",
+    "Ledgers",
+    "Mode",
+    "Reservation",
+    "Run",
+    "default_folder",
+]
 
-__all__ = ["Account", "Budget", "LedgerError", "Ledgers", "Mode", "Reservation", "Run", "default_folder"]
+
+CHECKED = "edge ledger"
+"""What is marked with a directory's key, so that another key is noticed."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +60,8 @@ class Reservation:
 class Ledgers:
     """The ledgers of one directory; no file is written before one of them is opened."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, path: Path) -> None:
+        self.folder = path
 
     def accounts(self) -> list[Account]:
         """All ledgers, by the name of their file.
@@ -61,8 +73,13 @@ class Ledgers:
         found = (accounts.read(path) for path in sorted(self.folder.glob("*.jsonl")))
         return [each for each in found if each is not None]
 
-    def open(self, data: DataSet, budget: Budget) -> Account:
+    def open(self, data: DataSet, budget: Budget, index: marker.Index | None = None) -> Account:
         """Open a ledger. What was spent on any of its images is taken over from the ledgers that hold them.
+
+        Args:
+            data: the data set.
+            budget: of all release runs on it.
+            index: where it was read from: its note must not name another directory, and is left there.
 
         Raises:
             LedgerError: it is open already, or another ledger has some of the images under another unit.
@@ -70,25 +87,36 @@ class Ledgers:
         """
         with chain.locked(self.folder):
             there = self.accounts()
+            known = self._known(index)
             key = self._key(there)
             if any(each.id == _id(key, data) for each in there):
                 raise LedgerError(
                     "this data set has a ledger; see trainer ledger show and trainer ledger raise"
                 )
-            before = [each for each in _overlapping(there, data.keyed(key)) if each.of("release")]
+            before = [each for each in refusals.overlapping(there, data.keyed(key)) if each.of("release")]
             other = next((each for each in before if each.unit != data.unit), None)
             if other is not None:
                 raise LedgerError(
                     f"some of the images are in ledger {other.id}, whose unit is the {other.unit}: what was "
                     f"spent there says nothing about the {data.unit}. Open this one with --unit {other.unit}"
                 )
-            made = self._open(key, data, budget, before)
+            made = self._open(key, data, budget, before, known)
+            if index is not None:
+                marker.leave(index, mark(key, CHECKED), self.folder, made.id)
             for each in before:
                 _extend(each, {"kind": "continued", "time": _now(), "by": made.id})
             return made
 
     def reserve(
-        self, data: DataSet, spend: Spend, *, mode: Mode, engine: str, budget: Budget, public: str = ""
+        self,
+        data: DataSet,
+        spend: Spend,
+        *,
+        mode: Mode,
+        engine: str,
+        budget: Budget,
+        public: str = "",
+        index: marker.Index | None = None,
     ) -> Reservation:
         """Put a run on record; it may look at private images only after this returns.
 
@@ -99,6 +127,7 @@ class Ledgers:
             engine: its name, for people.
             budget: the run's own epsilon and delta; the ledger's budget, if it has none yet.
             public: for research, the benchmark that the images belong to.
+            index: for a release, where the data set was read from; see `open`.
 
         Raises:
             LedgerError: the budget does not allow it, the data set has changed, or the unit differs.
@@ -109,29 +138,34 @@ class Ledgers:
             raise LedgerError("a run with a release without noise has no epsilon, so no ledger can hold it")
         with chain.locked(self.folder):
             there = self.accounts()
+            known = self._known(index)
             key = self._key(there)
             own = data.keyed(key)
             account = next((each for each in there if each.id == _id(key, data)), None)
-            others = [each for each in _overlapping(there, own) if account is None or each.id != account.id]
+            others = [
+                each for each in refusals.overlapping(there, own) if account is None or each.id != account.id
+            ]
             if mode == "release":
-                _refuse_changed(data, own, account, others)
+                refusals.refuse_changed(data, own, account, others)
             elif account is None:
                 # A part of a benchmark is charged to the whole: every image is charged at least its own.
-                account = next((each for each in others if _holds(each, data.unit, own)), None)
+                account = next((each for each in others if refusals.holds(each, data.unit, own)), None)
             opened = account is None
             if account is None:
                 account = self._open(key, data, budget if mode == "release" else None, [])
             if mode == "release":
                 account = _with_budget(account, budget)
-                _refuse_overspending(account, spend)
+                refusals.refuse_overspending(account, spend)
             body: dict[str, Any] = {"kind": "run", "time": _now(), "run": secrets.token_hex(4), "mode": mode}
             body |= {"engine": engine, "epsilon": alone, "delta": budget.delta, "public": public}
-            account = _extend(account, {**body, "spend": to_json(spend)})
+            account = _extend(account, {**body, **known, "spend": to_json(spend)})
+            if index is not None:
+                marker.leave(index, mark(key, CHECKED), self.folder, account.id)
         seen = {run.id: run for each in (account, *others) for run in each.of("research")}
         return Reservation(account, account.runs[-1], opened, tuple(seen.values()))
 
-    def finish(self, reservation: Reservation) -> None:
-        """Note that a run came to its end. It counts either way.
+    def finish(self, reservation: Reservation, files: Mapping[str, str] | None = None) -> None:
+        """Note that a run ended, and what files it left (name -> SHA-256). It counts either way.
 
         Raises:
             ChainError: the note cannot be written.
@@ -139,7 +173,8 @@ class Ledgers:
         with chain.locked(self.folder):
             account = accounts.read(reservation.account.path)
             if account is not None:
-                _extend(account, {"kind": "finished", "time": _now(), "run": reservation.run.id})
+                body = {"kind": "finished", "time": _now(), "run": reservation.run.id}
+                _extend(account, {**body, "files": dict(files or {})})
 
     def raise_budget(self, account_id: str, budget: Budget, reason: str) -> Account:
         """Allow more. It stays on record, with its reason, and in each statement made from then on.
@@ -163,7 +198,14 @@ class Ledgers:
                 )
             return _extend(account, _budget_body(budget, reason.strip()))
 
-    def _open(self, key: bytes, data: DataSet, budget: Budget | None, before: Sequence[Account]) -> Account:
+    def _open(
+        self,
+        key: bytes,
+        data: DataSet,
+        budget: Budget | None,
+        before: Sequence[Account],
+        known: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Account:
         """Write the opening, which is one line: what is taken over is on record with it, or nothing is."""
         own = _id(key, data)
         path = self.folder / f"{own}.jsonl"
@@ -178,85 +220,40 @@ class Ledgers:
             "time": _now(),
             "format": FORMAT,
             "ledger": own,
-            "key_check": mark(key, "edge ledger"),
+            "key_check": mark(key, CHECKED),
             "name": data.name,
             "unit": data.unit,
             "adjacency": f"add or remove one {data.unit}",
             "units": data.count,
             "budget": None if budget is None else {"epsilon": budget.epsilon, "delta": budget.delta},
-            "taken_over": list(earlier.values()),
+            # In the order in which they were made: composition depends on it.
+            "taken_over": sorted(earlier.values(), key=lambda run: str(run["time"])),
+            **known,
             "images": data.keyed(key),
         }
         chain.append(path, chain.read(path), body)
         return _reread(path)
 
+    def _known(self, index: marker.Index | None) -> dict[str, Any]:
+        """What the note beside the index says against this directory, to go on record; see `marker`."""
+        if index is None:
+            return {}
+        key = folder.read_key(self.folder)
+        return marker.refuse_another(index, "" if key is None else mark(key, CHECKED), self.folder)
+
     def _key(self, there: Sequence[Account]) -> bytes:
         """The key of the directory, made with its first ledger; checked against every ledger."""
-        path = self.folder / KEY
-        try:
-            key = path.read_bytes() if path.exists() else b""
-            if len(key) != _KEY_BYTES and not there:
-                key = secrets.token_bytes(_KEY_BYTES)
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-                with os.fdopen(handle, "wb") as file:
-                    file.write(key)
-                    file.flush()
-                    os.fsync(file.fileno())
-        except OSError as error:
-            raise LedgerError(f"{path} cannot be used ({error.strerror}); nothing was done") from None
+        key = folder.read_key(self.folder)
+        if key is None and not there:
+            key = folder.make_key(self.folder)
         for each in there:
-            if each.chain.lines[0].body["key_check"] != mark(key, "edge ledger"):
+            if key is None or each.chain.lines[0].body["key_check"] != mark(key, CHECKED):
                 raise LedgerError(
-                    f"{path} is not the key that ledger {each.id} was made with, so no image is known again; "
-                    "restore it from a backup"
+                    f"{self.folder / KEY} is not the key that ledger {each.id} was made with, so no image is "
+                    "known again; restore it from a backup"
                 )
+        assert key is not None
         return key
-
-
-def default_folder() -> Path:
-    """``EDGE_LEDGER``, else the user's state directory (XDG base directory specification)."""
-    named = os.environ.get("EDGE_LEDGER")
-    if named:
-        return Path(named)
-    state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "edge-trainer" / "ledgers"
-
-
-def _overlapping(there: Sequence[Account], own: dict[str, str]) -> list[Account]:
-    return [each for each in there if own.keys() & each.images.keys()]
-
-
-def _holds(account: Account, unit: str, own: dict[str, str]) -> bool:
-    """Whether all images are in a ledger as they are, under the same unit."""
-    return account.unit == unit and not account.continued_by and own.items() <= account.images.items()
-
-
-def _refuse_changed(
-    data: DataSet, own: dict[str, str], account: Account | None, others: Sequence[Account]
-) -> None:
-    if account is not None and account.continued_by:
-        raise LedgerError(
-            f"ledger {account.id} was taken over by {account.continued_by}, whose data set holds the same "
-            "images; train on that data set"
-        )
-    charged = {run.id for run in account.of("release")} if account is not None else set()
-    for other in others:
-        opened_for_release = other.budget is not None and account is None
-        if not opened_for_release and {run.id for run in other.of("release")} <= charged:
-            continue
-        added, gone = len(own.keys() - other.images.keys()), len(other.images.keys() - own.keys())
-        both = own.keys() & other.images.keys()
-        altered = sum(own[each] != other.images[each] for each in both)
-        what = (
-            f"the data set has changed since ledger {other.id} was opened"
-            if other.name == data.name
-            else f"{len(both)} of the images are those of ledger {other.id} ({other.name})"
-        )
-        raise LedgerError(
-            f"{what}: {added} added, {gone} removed, {altered} altered (label, modality or unit). Either "
-            "train on the data set as it was; or leave those images out; or open a ledger for the data set "
-            "as it is now with trainer ledger open: it takes over what was spent"
-        )
 
 
 def _with_budget(account: Account, budget: Budget) -> Account:
@@ -271,26 +268,6 @@ def _budget_body(budget: Budget, reason: str) -> dict[str, Any]:
         "delta": budget.delta,
         "reason": reason,
     }
-
-
-def _refuse_overspending(account: Account, spend: Spend) -> None:
-    budget = account.allowed
-    together = account.spent(spend)
-    if together <= budget.epsilon * (1 + 1e-9):
-        return
-    left = int(account.left() * 0.995 * 100) / 100
-    useful = left > 0.02 * budget.epsilon
-    so_far = composed(tuple(run.spend for run in account.of("release")), budget.delta)
-    count = len(account.of("release"))
-    raise LedgerError(
-        f"with this run, epsilon {together:.3f} would be spent on the data set, and the budget is "
-        f"{budget.epsilon:g} at delta {budget.delta:g}: {count} release run{'s' if count != 1 else ''} spent "
-        f"{so_far:.3f} (ledger {account.id}). "
-        + (f"Left is one run of about epsilon {left:.2f}. " if useful else "Nothing is left. ")
-        + "The choices: spend what is left with --epsilon; keep the model there is; train on images that no "
-        "ledger knows; or let whoever answers for the data raise the budget with trainer ledger raise, which "
-        "every later model card will tell"
-    )
 
 
 def _id(key: bytes, data: DataSet) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from edge.imaging.bundle import Privacy
 from trainer.privacy import accounting, noise
 from trainer.privacy.accounting import Figures
@@ -10,22 +13,64 @@ from trainer.privacy.spend import Spend, to_json
 
 GROUPS = (2, 5)
 """Numbers of units whose joint protection is stated."""
-TUNED = (
-    "phantoms, network and pretraining from general knowledge; pooling, steps, rate, clip and averaging of "
-    "the head by cross-validation of about 60 settings on the train and val splits of the public benchmark "
-    "(brain_mri, chest_xray, chest_ct): for these images that is not in epsilon, for any others it costs "
-    "nothing; thresholds and temperature by a rule fixed beforehand"
+LOOKED = (
+    "phantoms and pretraining from general knowledge, after a look at about a hundred training images of the "
+    "public benchmark for their framing"
 )
+RULE = "thresholds and temperature by a rule fixed beforehand"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the settings of a run came to be, as far as anybody can say."""
+
+    chosen: str
+    """How the defaults of the engine were found."""
+    given: Mapping[str, object]
+    """Settings that a person gave instead of the defaults."""
+    prior: str
+    """Where the prior comes from; empty: there is none."""
+    looked: bool
+    """Whether ``trainer pretrain`` made it, whose phantoms were drawn after a look at images."""
+    benchmark: tuple[str, ...]
+    """Sets of the public benchmark, on which defaults were chosen, that some of the images are of."""
+
+    @property
+    def words(self) -> str:
+        """What was tuned, on what, at what cost."""
+        parts = ["network from general knowledge", self.chosen]
+        parts.append(f"prior: {self.prior}" if self.prior else "no prior")
+        if self.looked:
+            parts.append(LOOKED)
+        if self.given:
+            named = ", ".join(f"{name} {value}" for name, value in self.given.items())
+            parts.append(f"given by hand: {named}; how they were found is not in epsilon")
+        parts.append(RULE)
+        if self.benchmark:
+            names = ", ".join(self.benchmark)
+            parts.append(
+                f"images of this run are of the public benchmark ({names}): for them what was learnt from "
+                "it is not in epsilon"
+            )
+        else:
+            parts.append("no image of this run is of that benchmark: what was learnt there cost nothing")
+        return "; ".join(parts)
+
+    @property
+    def free(self) -> bool:
+        """Whether none of it can have come from the images of the run."""
+        return not self.benchmark and not self.given
 
 
 def privacy_statement(
-    reservation: Reservation, figures: Figures, *, clip: float, unit: str, cap: int = 1
+    reservation: Reservation, figures: Figures, recipe: Recipe, *, clip: float, unit: str, cap: int = 1
 ) -> Privacy:
     """What the accountants say of a run on record, with everything needed to compute it again.
 
     Args:
         reservation: the run in its ledger.
         figures: of its spend at its delta.
+        recipe: how its settings came to be.
         clip: L2 bound of one unit's contribution to a step.
         unit: as `trainer.training.units.Units.words` names it.
         cap: largest number of records of a unit.
@@ -56,8 +101,10 @@ def privacy_statement(
             "records": account.count,
             "records_public": True,
             "noise_source": noise.SOURCE,
-            "tuned": TUNED + _research(reservation),
-            "tuning_cost": "none" if not reservation.research else "not in epsilon: see tuned",
+            "tuned": recipe.words + _research(reservation),
+            "tuning_cost": (
+                "none" if recipe.free and not reservation.research else "not in epsilon: see tuned"
+            ),
             "ledger": _ledger(reservation),
             "not_covered": (
                 f"The unit is one {name}. "
@@ -111,5 +158,6 @@ def _ledger(reservation: Reservation) -> dict[str, object]:
             "epsilon_spent": round(account.spent(), 4),
             "budget": {"epsilon": account.budget.epsilon, "delta": account.budget.delta},
             "budget_raised": list(account.raised),
+            "other_ledgers": list(account.elsewhere),
         }
     return about

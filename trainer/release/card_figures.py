@@ -56,6 +56,10 @@ def _rows(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
             "images it was not made for that got no label",
             _value(figures["others"]["standard"], "abstained"),
         )
+        yield (
+            "images of the right kind, turned by 90 or 180 degrees, that got no label",
+            _value(figures["others"].get("turned", {}), "abstained"),
+        )
 
 
 def _probes(figures: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import secrets
 import shutil
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,13 @@ from numpy.typing import NDArray
 
 from edge.imaging import bundle as layout
 from edge.imaging import preprocess
+from trainer.data.record import Record
 from trainer.network import onnx_graph
 from trainer.network.edge_net import EdgeNet
-from trainer.prior import procedural
+from trainer.phantoms import procedural
+from trainer.privacy import on_record
+from trainer.privacy.ledger import default_folder
+from trainer.release import evidence
 from trainer.release.model_card import model_card
 from trainer.release.signing import sign_bundle
 from trainer.training import run_record
@@ -51,22 +57,35 @@ def golden_images() -> NDArray[np.uint8]:
 
 
 def export(
-    run: Path, keys: Path, out: Path, figures: Path | None = None, *, research: bool = False
+    run: Path,
+    keys: Path,
+    out: Path,
+    figures: Path | None = None,
+    *,
+    ledgers: Path | None = None,
+    research: bool = False,
+    judged: Sequence[Record] | None = None,
 ) -> dict[str, Any]:
     """Write both networks, golden data, statements and signatures to ``out``; return a summary.
 
     Args:
         run: directory that ``trainer fit`` wrote.
         keys: the releaser's key directory; made on first use.
-        out: directory of the bundle; its former content is replaced.
+        out: directory of the bundle. One that is there is replaced when the new one is signed.
         figures: JSON of ``trainer evaluate`` on a bundle of the same network, for the model card.
+        ledgers: directory of the ledgers, where a release run must stand; left out, the user's own.
         research: allow a research run. Its bundle is marked, and no box loads it.
+        judged: all records of the index that the figures were read from; see `evidence.figures`.
 
     Raises:
         ExportError: the run was made for research; the network could overflow, disagrees with itself, or
-            is too large.
+            is too large; there is something at ``out`` that is no bundle.
+        EvidenceError: the figures are of another network, or of images that it was trained on.
+        LedgerError: a run that says it is a release is not on record as one, or wrote other files.
     """
-    record, net = run_record.load(run)
+    _refuse_foreign(out)
+    kept = run_record.read(run)
+    record, net = kept.record, kept.net
     if bool(net.likeness.any()):
         record = record.model_copy(update={"threshold_rule": record.threshold_rule + LIKENESS_RULE})
     if record.privacy.mode != "release" and not research:
@@ -74,6 +93,10 @@ def export(
             f"{run} is a research run, which no ledger limited: nothing is released of it. Train with --mode "
             "release, or give --research for a marked bundle that trainer evaluate reads and boxes refuse"
         )
+    ledgers = ledgers or default_folder()
+    account = None
+    if record.privacy.mode == "release":
+        account = on_record.confirm(record.privacy, kept.files, ledgers, run_record.voucher(run))
     models = {which: onnx_graph.build(net, which).SerializeToString() for which in ("fp32", "fp16")}
     if sum(map(len, models.values())) > MAX_BYTES:
         raise ExportError(f"both networks together exceed {MAX_BYTES} bytes")
@@ -87,12 +110,15 @@ def export(
     difference = float(np.abs(reference - halved).max())
     if not difference < GOLDEN_TOLERANCE["fp16"] / 2:
         raise ExportError(f"rounding to half precision moves a logit by {difference:.3f}")
-    evaluated = _figures(figures, models["fp32"])
+    evaluated = None
+    if figures is not None:
+        known = evidence.Trained(tuple(record.data.get("splits", ())), account, ledgers)
+        evaluated = evidence.figures(figures, models["fp32"], known, judged)
     spec = {
         "format": layout.FORMAT,
         "name": record.name,
         "made": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "preprocess": preprocess.NAME,
+        "preprocess": record.preprocess,
         "classes": [each.model_dump() for each in record.classes],
         "intended_use": [each.model_dump() for each in record.intended_use],
         "temperature": record.temperature,
@@ -102,19 +128,16 @@ def export(
         "likeness": _likeness(record, net),
     }
     layout.Spec.model_validate(spec)
-    if out.exists():
-        shutil.rmtree(out)
-    targets = out / "targets"
-    targets.mkdir(parents=True)
-    _write_json(targets / layout.SPEC, spec)
-    _write_json(targets / layout.PRIVACY, record.privacy.model_dump(mode="json"))
-    (targets / layout.FP32).write_bytes(models["fp32"])
-    (targets / layout.FP16).write_bytes(models["fp16"])
-    packed = io.BytesIO()
-    np.savez_compressed(packed, images=images, logits=reference)
-    (targets / layout.GOLDEN).write_bytes(packed.getvalue())
-    (targets / layout.CARD).write_text(model_card(record, evaluated), "utf-8")
-    version = sign_bundle(out, keys)
+    preprocess.parse(record.preprocess)
+    files = {
+        layout.SPEC: _json(spec),
+        layout.PRIVACY: _json(record.privacy.model_dump(mode="json")),
+        layout.FP32: models["fp32"],
+        layout.FP16: models["fp16"],
+        layout.GOLDEN: _golden(images, reference),
+        layout.CARD: model_card(record, evaluated).encode(),
+    }
+    version = _install(out, files, keys)
     return {
         "version": version,
         "bytes": {which: len(data) for which, data in models.items()},
@@ -134,17 +157,52 @@ def _likeness(record: run_record.RunRecord, net: EdgeNet) -> dict[str, Any]:
     }
 
 
-def _figures(path: Path | None, fp32: bytes) -> dict[str, Any] | None:
-    """Read an evaluation and make sure that it judged this very network."""
-    if path is None:
-        return None
-    from hashlib import sha256
+def _refuse_foreign(out: Path) -> None:
+    """Refuse to replace anything but a bundle that was made here before."""
+    if not out.exists() and not out.is_symlink():
+        return
+    if out.is_symlink() or not out.is_dir():
+        raise ExportError(f"{out} is no directory of its own; give another --out")
+    there = {each.name for each in out.iterdir()}
+    ours = there == {"metadata", "targets"} and (out / "targets" / layout.SPEC).is_file()
+    if there and not ours:
+        raise ExportError(f"{out} is not empty and no bundle, so it is not replaced; give another --out")
 
-    evaluated: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    if evaluated.get("model_sha256") != sha256(fp32).hexdigest():
-        raise ExportError(f"{path} judged another network; run trainer evaluate on a bundle of this one")
-    return evaluated
+
+def _install(out: Path, files: dict[str, bytes], keys: Path) -> int:
+    """Write and sign a bundle beside ``out``, then put it there. Until then what was there stays.
+
+    Returns:
+        The release's version.
+    """
+    out = out.absolute()
+    lot = secrets.token_hex(4)
+    made, old = (out.with_name(f".{out.name}.{what}-{lot}") for what in ("new", "old"))
+    try:
+        (made / "targets").mkdir(parents=True)
+        for name, data in files.items():
+            (made / "targets" / name).write_bytes(data)
+        version = sign_bundle(made, keys)
+        if not out.exists():
+            made.rename(out)
+            return version
+        out.rename(old)
+        try:
+            made.rename(out)
+        except OSError:
+            old.rename(out)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+        return version
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
+def _golden(images: NDArray[np.uint8], logits: NDArray[np.float32]) -> bytes:
+    packed = io.BytesIO()
+    np.savez_compressed(packed, images=images, logits=logits)
+    return packed.getvalue()
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()

@@ -15,7 +15,8 @@ def model_card(record: RunRecord, figures: dict[str, Any] | None) -> str:
     lines = [f"# {record.name}", "", f"**{NOTICE.capitalize()}.** Made {record.made}.", ""]
     lines += ["## What it is for", "", *_uses(record), ""]
     lines += ["## Privacy of the training images", "", *_privacy(record), ""]
-    lines += ["## Training", "", *(f"- {key}: {value}" for key, value in record.training.items()), ""]
+    lines += ["## Training", "", *(f"- {key}: {value}" for key, value in record.training.items())]
+    lines += [f"- preprocessing: {record.preprocess}", ""]
     lines += ["## Data", "", *_data(record), ""]
     lines += ["## Figures", ""]
     if figures is None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trainer.privacy.cli import add_ledger, data_name
+from trainer.data.cli import add_preprocessing, preprocessing
+from trainer.privacy.cli import add_another, add_ledger, data_name
+
+if TYPE_CHECKING:
+    from trainer.data.record import Record
 
 PRIOR = Path(__file__).parents[1] / "prior" / "prior.npz"
 """The prior that comes with the trainer; ``trainer pretrain`` makes it again."""
@@ -21,15 +26,16 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each = sub.add_parser(
         "fit",
         help="train under differential privacy",
-        description="Train under differential privacy. The run is put on record in the ledger of its data "
-        "set before any image is looked at, and refused where it would spend more than the ledger allows.",
+        description="Train under differential privacy. Settings, device, memory and --out are tried first, "
+        "and the images are decoded; then the run is put on record in the ledger of its data set, before "
+        "anything is computed from an image, and refused where it would spend more than the ledger allows.",
     )
     add_data(each)
     each.add_argument("--split", default="train")
     each.add_argument("--uses", type=Path, help="JSON: modality of the index -> intended use")
     each.add_argument("--epsilon", type=float, required=True)
     each.add_argument("--delta", type=float, required=True, help="below 1/n")
-    each.add_argument("--out", type=Path, required=True, help="run directory")
+    each.add_argument("--out", type=Path, required=True, help="run directory; new or empty")
     each.add_argument(
         "--depth",
         "--engine",
@@ -40,6 +46,13 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument(
         "--prior", default="", help="npz of trainer pretrain, or none; default: the one that comes along"
     )
+    each.add_argument(
+        "--prior-origin",
+        default="",
+        metavar="TEXT",
+        help="what the prior was made of, where its file does not say so; every statement repeats it",
+    )
+    add_preprocessing(each)
     each.add_argument("--steps", type=int)
     each.add_argument("--sampling-rate", type=float, dest="sampling_rate")
     each.add_argument("--clip", type=float)
@@ -62,7 +75,10 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         choices=("float32", "bfloat16"),
         help="of the passes forward and backward; gradients are clipped and added up in float32",
     )
-    each.add_argument("--device", help="cpu or cuda; default: a GPU where there is one")
+    each.add_argument(
+        "--device",
+        help="cpu or cuda; default: a GPU where there is one. With --depth head it computes the features",
+    )
     each.add_argument(
         "--unit",
         choices=("image", "patient"),
@@ -89,6 +105,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="with --mode research: the public benchmark of the images",
     )
     add_ledger(each)
+    add_another(each)
     each.set_defaults(run=_fit)
 
 
@@ -108,8 +125,9 @@ def _names(text: str) -> list[str]:
 def _fit(args: argparse.Namespace) -> int:
     from dataclasses import fields, replace
 
-    from trainer.data import dataset, sources, uses
+    from trainer.data import dataset, leaks, sources, uses
     from trainer.privacy.ledger import default_folder
+    from trainer.privacy.marker import Index
     from trainer.training import distributed, fit
     from trainer.training.task import prepare
     from trainer.training.units import DEFAULT_CAP, group
@@ -126,15 +144,19 @@ def _fit(args: argparse.Namespace) -> int:
     engine = replace(engine, **given)
     if distributed.size() > 1 and args.depth == "head":
         raise fit.FitError("--depth head takes one process, and minutes; start it without torchrun")
+    if distributed.is_first():
+        leaks.refuse(dataset.read(args.data, (), args.modality))
     prior = None if args.prior == "none" else Path(args.prior) if args.prior else PRIOR
     terms = fit.Terms(
         mode=args.mode,
         ledgers=args.ledger or default_folder(),
         data=data_name(args),
-        public=_benchmark(args, {record.folder for record in records}),
+        public=_benchmark(args, records) if distributed.is_first() else "",
+        prior_origin=args.prior_origin,
+        index=Index(args.data, args.another),
     )
     grouped = group(records, args.unit, DEFAULT_CAP if args.cap is None else args.cap)
-    task = prepare(grouped.records, known, grouped.units)
+    task = prepare(grouped.records, known, grouped.units, preprocessing(args))
     if not distributed.is_first():
         fit.follow(task, engine, epsilon=args.epsilon, delta=args.delta, prior=prior)
         return 0
@@ -158,16 +180,16 @@ def _fit(args: argparse.Namespace) -> int:
     return 0
 
 
-def _benchmark(args: argparse.Namespace, folders: set[str]) -> str:
+def _benchmark(args: argparse.Namespace, records: list[Record]) -> str:
     from trainer.data import sources
     from trainer.training.fit import FitError
 
     if args.mode == "release":
         return ""
-    known = folders <= set(sources.KNOWN)
-    if not (args.public or known):
+    benchmark = args.public or ", ".join(sources.published(records))
+    if not benchmark:
         raise FitError(
             "--mode research is for public benchmarks, whose images need no protection; say which one "
             "with --public NAME, or train with --mode release"
         )
-    return str(args.public or ", ".join(sorted(folders)))
+    return str(benchmark)

@@ -5,6 +5,7 @@ With a fixed set of views, what the frozen layers say of each view is computed o
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -19,7 +20,7 @@ from trainer.network.edge_net import EdgeNet
 from trainer.privacy import accounting
 from trainer.privacy.private_step import Method
 from trainer.privacy.spend import Release, Spend
-from trainer.training import distributed
+from trainer.training import checks, distributed
 from trainer.training.depth import Depth, Split, split
 from trainer.training.steps import Schedule, run_steps
 from trainer.training.task import Task
@@ -32,6 +33,8 @@ class DpSgd:
     """The network as it comes is trained further. The defaults were fixed without private data."""
 
     name: ClassVar[str] = "dp-sgd"
+    chosen: ClassVar[str] = "settings of DP-SGD from general knowledge, fixed without private data"
+    beside: ClassVar[frozenset[str]] = frozenset({"physical", "method", "device", "precision", "cache_mib"})
 
     depth: Depth = "all"
     sampling_rate: float = 0.1
@@ -68,6 +71,40 @@ class DpSgd:
         return accounting.calibrate(
             lambda noise: (Release("DP-SGD steps", noise, self.sampling_rate, self.steps),), target, delta
         )
+
+    def check(self, net: EdgeNet, task: Task) -> None:
+        """See `Engine`. One step on drawn noise, with the largest physical batch that can come.
+
+        Raises:
+            ValueError: settings do not go together, or this machine lacks the device or the memory.
+        """
+        checks.steps(
+            sampling_rate=self.sampling_rate, steps=self.steps, clip=self.clip, rate=self.rate,
+            momentum=self.momentum, averaging=self.averaging,
+        )  # fmt: skip
+        checks.at_least_one(views=self.views, physical=self.physical, cache_mib=self.cache_mib)
+        for name, value in {"fixed_views": self.fixed_views, "warmup": self.warmup}.items():
+            checks.require(value >= 0, name, "at least 0", value)
+        where = checks.device(self.device)
+        with checks.on_this_machine(where, "lower --physical or --views, or take another --device"):
+            parts = split(copy.deepcopy(net).to(where), self.depth)
+            if self.fixed_views:
+                mib = _needed(parts, len(task.records), self._checked_views(), where)
+                _refuse_beyond(mib, self.cache_mib, len(task.records), self.fixed_views)
+                if where.type == "cpu":
+                    checks.memory(mib, "the fixed views")
+            count = checks.largest_batch(task, self.physical)
+            checks.trial_step(
+                parts.upper,
+                self._loss(parts, checks.stand_in(task, count), where),
+                count,
+                rate=self.rate,
+                physical=count,
+                views=self.views,
+                method=self.method,
+            )
+        # All or none: a process that fails here ends before the first one puts the run on record.
+        distributed.join(where).add_up([torch.zeros(1, device=where)])
 
     def train(self, net: EdgeNet, task: Task, spend: Spend) -> None:
         """Take the steps of the one release of ``spend``; under ``torchrun``, together with the other ranks.
@@ -154,12 +191,7 @@ class Kept:
         self._parts, self._gray, self._views = parts, gray, views
         with torch.no_grad():
             one = parts.lower(network_input(gray(np.arange(1))))
-        needed = records * views * one[0].numel() * parts.kind.itemsize / 2**20
-        if needed > mib:
-            raise ValueError(
-                f"{views} fixed views of {records} images need {needed:.0f} MiB, {mib} are allowed: "
-                "take fewer views, more memory, or new views each time"
-            )
+        _refuse_beyond(_mib(one, parts, records, views), mib, records, views)
         self._values = torch.empty(records, views, *one.shape[1:], dtype=parts.kind, device=one.device)
         self._known = np.zeros(records, bool)
 
@@ -183,3 +215,21 @@ class Kept:
             values = found.clamp(-limit, limit).to(self._parts.kind)
             self._values[torch.from_numpy(chunk)] = values.view(len(chunk), self._views, *found.shape[1:])
         self._known[rows] = True
+
+
+def _mib(one: Tensor, parts: Split, records: int, views: int) -> float:
+    return records * views * one[0].numel() * parts.kind.itemsize / 2**20
+
+
+@torch.no_grad()
+def _needed(parts: Split, records: int, views: int, where: torch.device) -> float:
+    """Memory in MiB for what the frozen layers say of all fixed views; no image is looked at."""
+    return _mib(parts.lower(torch.zeros(1, 1, 224, 224, device=where)), parts, records, views)
+
+
+def _refuse_beyond(needed: float, mib: int, records: int, views: int) -> None:
+    if needed > mib:
+        raise ValueError(
+            f"{views} fixed views of {records} images need {needed:.0f} MiB, {mib} are allowed: "
+            "take fewer views, more memory, or new views each time"
+        )

@@ -15,6 +15,11 @@ class Engine(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
     name: ClassVar[str]
 
+    chosen: ClassVar[str]
+    """How the defaults of its settings were found, for the privacy statement."""
+    beside: ClassVar[frozenset[str]]
+    """Settings that say where and how it computes, not what; they are no part of the recipe."""
+
     @property
     def clip(self) -> float:
         """L2 bound of one unit's contribution to a step."""
@@ -27,6 +32,17 @@ class Engine(Protocol):
 
     def spend(self, records: int, target: float, delta: float) -> Spend:
         """All that training on ``records`` units will release, calibrated; looks at nothing private."""
+        ...
+
+    def check(self, net: EdgeNet, task: Task) -> None:
+        """Try everything that could go wrong for a reason known beforehand; changes nothing.
+
+        Called before the run is on record, so that a mistake costs no budget. Under ``torchrun`` it returns
+        when it has succeeded in all processes.
+
+        Raises:
+            ValueError: a setting makes no sense, or this machine lacks the device or the memory.
+        """
         ...
 
     def train(self, net: EdgeNet, task: Task, spend: Spend) -> None:

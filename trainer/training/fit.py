@@ -1,15 +1,17 @@
 """``trainer fit``: account, put on record, train, write down. In this order, and never another.
 
-Nothing private is looked at before the run stands in its ledger; the steps are fixed beforehand, and what
-is kept is a moving average of the weights: nothing is chosen by looking at private data.
+Nothing is computed from private images before the run stands in its ledger: they are decoded, so that a
+broken file costs no budget, and their files' bytes are hashed, to know them again. Whatever else can go
+wrong for a reason known beforehand (settings, device, memory, the directory of the run) is tried before,
+too. The steps are fixed beforehand, and what is kept is a moving average of the weights: nothing is chosen
+by looking at private data.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -17,21 +19,23 @@ from typing import Any
 
 import torch
 
+from trainer.data import sources
 from trainer.data.record import Record
 from trainer.network.edge_net import EdgeNet
-from trainer.prior.weights import load_prior
+from trainer.prior.weights import PROCEDURAL, Origin, load_prior
 from trainer.privacy import accounting
 from trainer.privacy.batch_check import refuse_batch_dependence
 from trainer.privacy.fingerprint import DataSet, fingerprint
 from trainer.privacy.ledger import Budget, Ledgers, Mode, Reservation, default_folder
+from trainer.privacy.marker import Index
 from trainer.privacy.spend import Spend
-from trainer.privacy.statement import privacy_statement
+from trainer.privacy.statement import Recipe, privacy_statement
 from trainer.progress import noted
-from trainer.training import run_record
+from trainer.training import keep, run_record
 from trainer.training.dp_sgd import DpSgd
 from trainer.training.engine import Engine
 from trainer.training.fixed_features import FixedFeatures
-from trainer.training.task import Task
+from trainer.training.task import PLAIN, Task
 from trainer.training.units import Units
 
 MIN_PROBABILITY = 0.5
@@ -63,6 +67,10 @@ class Terms:
     """Where the records were read from and what was chosen of them: for people."""
     public: str = ""
     """For research: the public benchmark that the images belong to."""
+    prior_origin: str = ""
+    """Where the prior comes from, said by a person; needed where the file does not say so."""
+    index: Index | None = None
+    """For a release: the index, beside which a note names the directory of its ledgers."""
 
 
 def fit(
@@ -86,42 +94,48 @@ def fit(
         epsilon: of this run, by privacy loss distributions.
         delta: of this run, below one over the number of units.
         prior: what ``trainer pretrain`` wrote.
-        out: directory of the run.
+        out: directory of the run; new or empty.
         data_note: what the model card says of the data.
         terms: release or research, and where its ledger is; left out, a release in the default directory.
 
     Raises:
-        ValueError: a setting makes no sense, or the ledger does not allow the run. Nothing was trained.
+        ValueError: a setting makes no sense, this machine lacks what it asks for, nothing can be kept at
+            ``out``, or the ledger does not allow the run. Nothing was trained, and nothing spent.
     """
     terms = terms or Terms()
+    net, origin = _network(task, engine, prior)
+    if origin is not None:
+        _refuse_unknown(origin, prior, terms)
+    recipe = _recipe(task, engine, origin, terms)
+    run_record.prepare(out, net)
+    engine.check(net, task)
     spend, figures = _account(task, engine, epsilon, delta)
-    net = _network(task, engine, prior)
     reservation = _reserve(task, engine, spend, Budget(epsilon, delta), terms)
-    started = time.monotonic()
-    with noted(accounting.meter(spend, delta)):
-        engine.train(net, task, spend)
     groups = [use.group for use in task.intended_use]
     record = run_record.RunRecord(
         name="edge-net",
-        made=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        made=_now(),
         classes=task.classes,
         intended_use=task.intended_use,
         temperature=dict.fromkeys(groups, 1.0),
         min_probability=dict.fromkeys(groups, MIN_PROBABILITY),
         threshold_rule=THRESHOLD_RULE,
         privacy=privacy_statement(
-            reservation, figures, clip=engine.clip, unit=task.units.words, cap=task.units.cap
+            reservation, figures, recipe, clip=engine.clip, unit=task.units.words, cap=task.units.cap
         ),
         data=data_note,
         training={
             "engine": engine.name,
             **asdict(engine),
-            "prior": "procedural images only" if prior else "none",
-            "seconds": round(time.monotonic() - started, 1),
+            "prior": recipe.prior or "none",
+            "prior_sha256": origin.sha256 if origin else "none",
         },
+        preprocess=task.preprocessing.name,
     )
-    run_record.save(out, record, net)
-    Ledgers(terms.ledgers).finish(reservation)
+    with noted(accounting.meter(spend, delta)):
+        engine.train(net, task, spend)
+    record = record.model_copy(update={"made": _now()})
+    keep.keep(out, record, net, reservation, terms.ledgers)
     return record
 
 
@@ -134,8 +148,10 @@ def follow(task: Task, engine: Engine, *, epsilon: float, delta: float, prior: P
     Raises:
         ValueError: a setting makes no sense.
     """
+    net, _ = _network(task, engine, prior)
+    engine.check(net, task)
     spend, _ = _account(task, engine, epsilon, delta)
-    engine.train(_network(task, engine, prior), task, spend)
+    engine.train(net, task, spend)
 
 
 def data_set(name: str, records: Sequence[Record], units: Units) -> DataSet:
@@ -168,20 +184,66 @@ def _not_finite(value: object) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _network(task: Task, engine: Engine, prior: Path | None) -> EdgeNet:
-    net = EdgeNet(len(task.classes))
+def _network(task: Task, engine: Engine, prior: Path | None) -> tuple[EdgeNet, Origin | None]:
+    net, origin = EdgeNet(len(task.classes)), None
     if prior is not None:
-        load_prior(prior, net)
+        origin = load_prior(prior, net)
     elif engine.needs_prior:
         raise FitError("this engine needs a prior; make one with trainer pretrain")
     refuse_batch_dependence(net, torch.randn(3, 3, 224, 224))
-    return net
+    return net, origin
+
+
+def _refuse_unknown(origin: Origin, prior: Path | None, terms: Terms) -> None:
+    if terms.mode == "release" and not (origin.words or terms.prior_origin.strip()):
+        raise FitError(
+            f"{prior} does not say what it was made of, and images in a prior are not in epsilon: make one "
+            'with trainer pretrain, or say it yourself with --prior-origin "...", which statements repeat'
+        )
+
+
+def _recipe(task: Task, engine: Engine, origin: Origin | None, terms: Terms) -> Recipe:
+    """What the statement says of the settings. Those of the recipe that ships need no word of a person."""
+    settings = asdict(engine)
+    usual = {each.name: each.default for each in fields(engine)}
+    given: dict[str, object] = {}
+    if engine.name != FixedFeatures.name:
+        given = {"engine": engine.name, **{name: settings[name] for name in settings if name == "depth"}}
+    given |= {
+        name: value for name, value in settings.items() if value != usual[name] and name not in engine.beside
+    }
+    if origin is None:
+        given["prior"] = "none"
+    if task.preprocessing.name != PLAIN.name:
+        given["preprocessing"] = task.preprocessing.name
+    said = " ".join(terms.prior_origin.split())
+    prior = ""
+    if origin is not None:
+        prior = "; ".join(part for part in (origin.words, said and f"a person says: {said}") if part)
+        prior = f"{prior or 'not stated'}, SHA-256 {origin.sha256}"
+    return Recipe(
+        chosen=engine.chosen,
+        given=given,
+        prior=prior,
+        looked=origin is not None and (origin.provenance or {}).get("origin") == PROCEDURAL,
+        benchmark=tuple(sorted({name for name in sources.sets_of(task.records) if name})),
+    )
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _reserve(task: Task, engine: Engine, spend: Spend, budget: Budget, terms: Terms) -> Reservation:
     data = data_set(terms.data, task.records, task.units)
     reservation = Ledgers(terms.ledgers).reserve(
-        data, spend, mode=terms.mode, engine=engine.name, budget=budget, public=terms.public
+        data,
+        spend,
+        mode=terms.mode,
+        engine=engine.name,
+        budget=budget,
+        public=terms.public,
+        index=terms.index if terms.mode == "release" else None,
     )
     account = reservation.account
     if reservation.opened:

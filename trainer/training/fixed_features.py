@@ -6,6 +6,7 @@ released with noise, and the linear head is trained by DP-SGD on the centred fea
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,14 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainer.network.augment import augment, network_input
-from trainer.network.edge_net import EdgeNet
+from trainer.network.edge_net import FEATURES, EdgeNet
 from trainer.privacy import accounting, noise
 from trainer.privacy.spend import Release, Spend
 from trainer.progress import progress
+from trainer.training import checks, distributed
 from trainer.training.dp_sgd import run_steps
 from trainer.training.task import Task
 from trainer.training.units import Units, sum_by_unit
 
+CHUNK = 16
+"""Images whose views are looked at together."""
 MEAN_SHARE = 0.25
 """Part of the Gaussian-DP parameter mu that the feature means get; costs 3 % of what is left."""
 
@@ -36,6 +40,11 @@ class FixedFeatures:
     """
 
     name: ClassVar[str] = "fixed-features"
+    chosen: ClassVar[str] = (
+        "pooling, steps, rate, clip and averaging of the head by cross-validation of about 60 settings on "
+        "the train and val splits of the public benchmark"
+    )
+    beside: ClassVar[frozenset[str]] = frozenset({"physical", "device"})
     needs_prior: ClassVar[bool] = True
 
     sampling_rate: float = 1.0
@@ -47,6 +56,9 @@ class FixedFeatures:
     views: int = 4
     averaging: float = 0.93
     physical: int = 4096
+    device: str = ""
+    """Where features are computed: ``cpu``, ``cuda`` or ``cuda:1``; empty takes a GPU where there is one. The
+    head is trained on the CPU."""
 
     def spend(self, records: int, target: float, delta: float) -> Spend:
         """A release of the means, then the steps of the head, with the least noise that meets the target."""
@@ -61,13 +73,44 @@ class FixedFeatures:
             delta,
         )
 
+    def check(self, net: EdgeNet, task: Task) -> None:
+        """See `Engine`. Features of one chunk of drawn noise, and one step of a head.
+
+        Raises:
+            ValueError: a setting makes no sense, or this machine lacks the device or the memory.
+        """
+        checks.steps(
+            sampling_rate=self.sampling_rate, steps=self.steps, clip=self.clip, rate=self.rate,
+            momentum=self.momentum, averaging=self.averaging,
+        )  # fmt: skip
+        checks.at_least_one(views=self.views, physical=self.physical)
+        where = checks.device(self.device)
+        count = checks.largest_batch(task, self.physical)
+        # Once as they come, once put together, once centred; then a batch with its gradients.
+        numbers = 3 * len(task.records) * self.views + count * (self.views + len(task.classes))
+        checks.memory(numbers * FEATURES * 4 / 2**20, "the features of all views")
+        with checks.on_this_machine(where, "lower --views or --physical, or take another --device"):
+            some = checks.stand_in(task, min(CHUNK, len(task.records)))
+            _chunk(copy.deepcopy(net).to(where), some.images, self.views, where)
+            made = torch.randn(count, self.views, FEATURES)
+            checks.trial_step(
+                nn.Linear(FEATURES, len(task.classes), bias=False),
+                lambda model, rows: task.loss(model(made[rows]), rows),
+                count,
+                rate=self.rate,
+                physical=count,
+                views=1,
+                method="ghost",
+            )
+
     def train(self, net: EdgeNet, task: Task, spend: Spend) -> None:
         """Release the means, train the head on centred features, fold both into the network's head."""
         release_of_means, steps = spend
         names = [use.group for use in task.intended_use]
         of_class = np.array([names.index(each.group) for each in task.classes])
         groups = of_class[task.labels]
-        features = feature_views(net, task.images, self.views)
+        where = distributed.device(self.device)
+        features = feature_views(net, task.images, self.views, where)
         means = private_means(features, groups, len(names), release_of_means.noise, task.units)
         sizes = units_by_group(task.units, groups, len(names))
         net.likeness.copy_(likeness(means, release_of_means.noise, sizes)[torch.from_numpy(of_class)])
@@ -110,19 +153,34 @@ def likeness(means: Tensor, multiplier: float, sizes: NDArray[np.intp]) -> Tenso
     return means / true.clamp(min=1e-6)[:, None].to(means.dtype)
 
 
-@torch.no_grad()
-def feature_views(net: EdgeNet, images: NDArray[np.uint8], views: int) -> Tensor:
-    """Features of the image itself and of ``views - 1`` augmentations of it: (N, views, FEATURES)."""
+def feature_views(
+    net: EdgeNet, images: NDArray[np.uint8], views: int, where: torch.device | None = None
+) -> Tensor:
+    """Features of the image itself and of ``views - 1`` augmentations of it: (N, views, FEATURES).
+
+    They end on the CPU. With ``where`` a GPU, the network is there meanwhile.
+    """
+    where = where or torch.device("cpu")
     chunks: list[Tensor] = []
-    size = 16
-    with progress("features", -(-len(images) // size)) as advance:
-        for start in range(0, len(images), size):
-            gray = torch.from_numpy(images[start : start + size, None]).float()
-            every = [gray, *(augment(gray) for _ in range(views - 1))]
-            features = net.features(network_input(torch.cat(every)))
-            chunks.append(features.view(views, len(gray), -1).transpose(0, 1))
-            advance("")
+    if where.type != "cpu":
+        net.to(where)
+    try:
+        with progress("features", -(-len(images) // CHUNK)) as advance:
+            for start in range(0, len(images), CHUNK):
+                chunks.append(_chunk(net, images[start : start + CHUNK], views, where))
+                advance("")
+    finally:
+        if where.type != "cpu":
+            net.to("cpu")
     return torch.cat(chunks)
+
+
+@torch.no_grad()
+def _chunk(net: EdgeNet, images: NDArray[np.uint8], views: int, where: torch.device) -> Tensor:
+    gray = torch.from_numpy(images[:, None]).to(where).float()
+    every = [gray, *(augment(gray) for _ in range(views - 1))]
+    features = net.features(network_input(torch.cat(every)))
+    return features.view(views, len(gray), -1).transpose(0, 1).cpu()
 
 
 def private_means(

@@ -12,8 +12,11 @@ from torch import Tensor
 from torch.nn import functional as fn
 
 from edge.imaging.bundle import ClassInfo, IntendedUse
+from edge.imaging.preprocess import Preprocessing
 from trainer.data import dataset, uses
 from trainer.training.units import Units
+
+PLAIN = Preprocessing()
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Task:
     intended_use: tuple[IntendedUse, ...]
     units: Units
     """Which records are protected together."""
+    preprocessing: Preprocessing = PLAIN
+    """What ``images`` went through; the bundle will name it, so that the box does the same."""
     labels: NDArray[np.int64] = field(init=False)
     mask: Tensor = field(init=False)
     """(N, classes): 0 for the classes of the record's own group, -inf for the others."""
@@ -52,7 +57,10 @@ class Task:
 
 
 def prepare(
-    records: Sequence[dataset.Record], known: dict[str, IntendedUse], units: Units | None = None
+    records: Sequence[dataset.Record],
+    known: dict[str, IntendedUse],
+    units: Units | None = None,
+    preprocessing: Preprocessing = PLAIN,
 ) -> Task:
     """Load the images of a list of records and name their classes, group by group.
 
@@ -66,4 +74,5 @@ def prepare(
     chosen = tuple(next(use for use in known.values() if use.group == group) for group in groups)
     classes = tuple(ClassInfo(name=name, group=group) for group, name in pairs)
     units = units or Units.images(len(records))
-    return Task(records, dataset.load_all(records), classes, chosen, units)
+    images = dataset.load_all(records, preprocessing)
+    return Task(records, images, classes, chosen, units, preprocessing)
