@@ -5,9 +5,9 @@ independent trials (Jagielski et al. 2020, arXiv 2006.07709; Nasr et al. 2021, a
 run*: many canaries were inserted on their own coins into a single run (Steinke, Nasr and Jagielski
 2023, arXiv 2305.08846; Mahloujifar, Melis and Chaudhuri 2024, arXiv 2410.22235).
 
-Every bound comes in two kinds. The plain one holds whatever the mechanism is. The Gaussian one assumes
-that the mechanism's trade-off curve is that of Gaussian DP (Dong, Roth and Su 2019): exact for
-full-batch Gaussian noise, an approximation for Poisson-sampled steps; it is tighter.
+Every bound comes in two kinds. The plain one holds whatever the mechanism is. The Gaussian one, which is
+tighter, holds only where the mechanism's trade-off curve is that of Gaussian DP (Dong, Roth and Su 2019): for
+full-batch Gaussian noise, not for Poisson-sampled steps. Who asks must know which conditions are met.
 """
 
 from __future__ import annotations

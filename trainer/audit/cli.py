@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 
 def _audit(args: argparse.Namespace) -> int:
     from trainer.audit import material, page, suite
-    from trainer.data import dataset
+    from trainer.data import dataset, private_files
     from trainer.training import run_record
 
     record, net = run_record.load(args.run_dir)
@@ -26,21 +25,14 @@ def _audit(args: argparse.Namespace) -> int:
         raise suite.AuditError(f"no image of the run's classes is in split {args.split!r}; see --split")
     result = suite.audit(record, net, material.load(members, record), material.load(others, record), size)
     if args.json:
-        _write(args.json, json.dumps(result.to_json(), indent=2) + "\n")
+        private_files.write(args.json, json.dumps(result.to_json(), indent=2) + "\n")
     if args.html:
-        _write(args.html, page.page(result))
+        private_files.write(args.html, page.page(result))
     print(page.text(result))
     if result.contradicted:
         print("trainer audit: the claim is contradicted, see above", file=sys.stderr)
         return 1
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    """For the owner alone: what is in it comes from private images."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def _names(text: str) -> list[str]:

@@ -110,10 +110,13 @@ def attack(
     delta: float,
     rng: np.random.Generator,
     title: str,
+    gaussian: bool = False,
 ) -> Audited:
     """Audit a training procedure: figures of the online, the offline and the global-threshold attack.
 
-    A quarter of the targets chooses thresholds, the others are judged.
+    A quarter of the targets chooses thresholds, the others are judged. The records of one target are in one
+    run and not independent of each other, so the count of right guesses is what proves something here: each
+    coin is of one record in one target, and towards it all targets together are as private as one.
 
     Args:
         train: the procedure.
@@ -124,6 +127,7 @@ def attack(
         delta: the claimed delta.
         rng: throws the coins of the audit; not part of the mechanism.
         title: for the progress bar.
+        gaussian: whether the procedure is private and each of its releases takes all units.
 
     Raises:
         ValueError: too few models.
@@ -142,7 +146,9 @@ def attack(
     every = {"online": online(known, scores), "offline": offline(known, scores), "threshold": scores}
     return Audited(
         {
-            name: judge((each[:first], members[:first]), (each[first:], members[first:]), delta)
+            name: judge(
+                (each[:first], members[:first]), (each[first:], members[first:]), delta, gaussian=gaussian
+            )
             for name, each in every.items()
         },
         calibration,

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.imaging import preprocess
 from trainer.data.dataset import Record, load_all
-from trainer.prior import procedural
+from trainer.phantoms import procedural
 from trainer.training.run_record import RunRecord
 from trainer.training.units import DEFAULT_CAP, group
 
@@ -74,7 +75,7 @@ QUICK = Size(
 
 
 def load(records: Sequence[Record], run: RunRecord) -> Images:
-    """The images of records whose classes the run knows all, in the run's units of privacy.
+    """The images of records whose classes the run knows all, as it saw them, in its units of privacy.
 
     Raises:
         DataError: some cannot be read.
@@ -84,7 +85,8 @@ def load(records: Sequence[Record], run: RunRecord) -> Images:
     cap = int((run.privacy.model_extra or {}).get("records_per_unit", DEFAULT_CAP))
     grouped = group(records, "patient" if patient else "image", cap)
     place = {each.name: index for index, each in enumerate(run.classes)}
-    images = load_all(grouped.records) if grouped.records else np.zeros((0, 224, 224), np.uint8)
+    how = preprocess.parse(run.preprocess)
+    images = load_all(grouped.records, how) if grouped.records else np.zeros((0, 224, 224), np.uint8)
     labels = np.array([place[each.label] for each in grouped.records], np.int64)
     return Images(images, labels, grouped.units.of_record)
 

@@ -9,14 +9,20 @@ once; the auditor guesses of some canaries whether they were in and abstains on 
 - *Image canaries* (black box): procedural images under random labels among the real ones; what is read
   is the model's confidence alone.
 
-A target is a callable from the coins (M,) to scores (M,). Sabotaged targets are the control: half of
-the noise, or no clip, at the same claim. An audit that lets those pass proves nothing.
+A target is a callable from the coins (M,) to scores (M,). Sabotaged targets are the control: too little
+noise, or no clip, at the same claim. An audit that lets those pass proves nothing.
+
+The count of right guesses bounds any mechanism (Steinke et al. 2023). More holds for some. In the means and
+the steps each canary has a direction of its own, so that, if the mechanism is the one that is claimed, its
+score is a sum of its own draws and its own noise: trials are independent, and an attacker's error rates may
+be judged by Clopper-Pearson limits. In the head canaries meet in the softmax, and may not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -26,12 +32,28 @@ from torch import Tensor, nn
 from trainer.audit.roc import CHOOSING, Attack, judge
 from trainer.audit.subjects import Cached, HeadTrainer, PrivateHead, quiet
 from trainer.privacy import noise
+from trainer.privacy.composition import takes_all
 from trainer.privacy.spend import Release
 from trainer.training.fixed_features import private_means
 from trainer.training.steps import run_steps
 
 Coins = NDArray[np.bool_]
-Target = Callable[[Coins], NDArray[np.float64]]
+
+
+class Target(Protocol):
+    """A mechanism with canaries."""
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether each of its releases takes all units: then its trade-off curve is Gaussian DP's."""
+
+    @property
+    def independent(self) -> bool:
+        """Whether scores are independent of each other if the mechanism is the one that is claimed."""
+
+    def __call__(self, inserted: Coins) -> NDArray[np.float64]:
+        """Scores (M,) of the canaries after one run with those whose coin (M,) says so."""
+
 
 STRETCH = 10.0
 """Length of a Dirac canary before clipping, over the clip: it must be cut to be harmless."""
@@ -52,6 +74,10 @@ class Sabotage:
 
 INTACT = Sabotage("as shipped")
 CONTROLS = (Sabotage("noise halved", noise_factor=0.5), Sabotage("clip removed", unclipped=STRETCH))
+"""Of the means and of the steps."""
+HEAD_CONTROLS = (Sabotage("noise quartered", noise_factor=0.25),)
+"""Of the whole head. What guesses in one run prove does not reach as far as to noise that was halved, or,
+as the softmax is sure of long features after a few steps, to a clip that was removed."""
 
 
 def coins(canaries: int) -> Coins:
@@ -69,7 +95,13 @@ def audit(target: Target, canaries: int, delta: float) -> Attack:
     scores = target(inserted)
     order = np.argsort(noise.uniform(canaries))
     first, second = np.split(order, [int(CHOOSING * canaries)])
-    return judge((scores[first], inserted[first]), (scores[second], inserted[second]), delta)
+    return judge(
+        (scores[first], inserted[first]),
+        (scores[second], inserted[second]),
+        delta,
+        gaussian=target.gaussian,
+        independent=target.independent,
+    )
 
 
 @dataclass(frozen=True)
@@ -79,6 +111,8 @@ class MeansTarget:
     release: Release
     sabotage: Sabotage = INTACT
     means: Callable[..., Tensor] = private_means
+    gaussian: ClassVar[bool] = True
+    independent: ClassVar[bool] = True
 
     def __call__(self, inserted: Coins) -> NDArray[np.float64]:
         """Score of canary j: component j of what was released."""
@@ -105,6 +139,12 @@ class StepsTarget:
     release: Release
     clip: float
     sabotage: Sabotage = INTACT
+    independent: ClassVar[bool] = True
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether each step takes all units."""
+        return takes_all((self.release,))
 
     def __call__(self, inserted: Coins) -> NDArray[np.float64]:
         """Score of canary j: the sum of all steps along its gradient, from the weights after the last."""
@@ -140,6 +180,12 @@ class HeadTarget:
     train: PrivateHead
     records: Cached
     sabotage: Sabotage = INTACT
+    independent: ClassVar[bool] = False
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether each release takes all units."""
+        return takes_all(self.train.spend)
 
     def __call__(self, inserted: Coins) -> NDArray[np.float64]:
         """Score of canary j: its class's weight in direction j over the mean of its group's others."""
@@ -170,6 +216,12 @@ class ImageTarget:
     train: HeadTrainer
     records: Cached
     canaries: Cached
+    independent: ClassVar[bool] = False
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether it is private and each release takes all units."""
+        return isinstance(self.train, PrivateHead) and takes_all(self.train.spend)
 
     def __call__(self, inserted: Coins) -> NDArray[np.float64]:
         """Score: confidence of the trained model in the canary's label."""

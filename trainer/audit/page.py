@@ -26,8 +26,8 @@ EVIDENCE = (
 COLUMNS = (
     "what",
     "claimed epsilon",
-    "lower bound, any mechanism",
-    "lower bound, Gaussian curve",
+    "lower bound",
+    "indication, no proof",
     "AUC",
     *(f"TPR at {100 * wanted:g} % FPR" for wanted in FALSE_POSITIVE_RATES),
 )
@@ -46,9 +46,11 @@ td,th{border-bottom:1px solid #ccc;padding:.3em .7em;text-align:left}
 figure{display:inline-block;margin:.5em}img{max-width:100%}figcaption{font-size:85%}"""
 ON_BOUNDS = (
     "Intervals and lower bounds are at 95 %. Thresholds were chosen on other trials than those judged. A "
-    "mechanism marked as broken keeps its claim: its bound has to exceed it. The bound for a Gaussian curve "
-    "assumes that what an attacker sees is Gaussian, which full-batch noise is exactly and sampled steps are "
-    "nearly; networks without DP are not, and the number there only says: far."
+    "mechanism marked as broken keeps its claim: its bound has to exceed it. A lower bound rests on the "
+    "count of right guesses, which holds for every mechanism in one run; on a Gaussian curve only where each "
+    "release takes all units; on error rates with Clopper-Pearson limits only where trials are independent. "
+    "Verdicts rest on it alone. The indication takes every bound whether its conditions are met or not: "
+    "it says where to look, and decides nothing."
 )
 ON_INVERSION = (
     "A picture that looks like its class is no leak; one that is nearer to images trained on than to others "
@@ -68,17 +70,20 @@ def conclusions(result: Result) -> list[str]:
         )
     else:
         bounds = [
-            (each.attack.bounds.best, each.attack.bounds.best_gaussian)
+            each.attack.bounds.proved
             for each in result.canaries
             if each.sabotage == INTACT.name and each.claimed is not None and each.attack.bounds
         ]
         if bounds:
             said.append(
                 f"No attack contradicts epsilon {privacy.epsilon:.4g} at delta {privacy.delta:g} per "
-                f"{privacy.unit}. The largest lower bound with canaries is "
-                f"{max(plain for plain, _ in bounds):.2f} whatever the mechanism, "
-                f"{max(curve for _, curve in bounds):.2f} if its trade-off curve is Gaussian."
+                f"{privacy.unit}. The largest lower bound with canaries is {max(bounds):.2f}."
             )
+    if result.indications:
+        said.append(
+            f"Indication, no proof: {', '.join(result.indications)} would exceed the claim by a bound whose "
+            "conditions are not met there. Run the audit again at full size, and look at that mechanism."
+        )
     controls = [each for each in result.canaries if each.sabotage != INTACT.name]
     if controls and not result.missed:
         said.append(f"Control: all {len(controls)} mechanisms broken on purpose were caught.")
@@ -166,8 +171,8 @@ def _row(title: str, claimed: float | None, attack: Attack) -> tuple[str, ...]:
     return (
         title,
         "none" if claimed is None else f"{claimed:.3f}",
-        "" if bounds is None else f"{bounds.best:.2f}",
-        "" if bounds is None else f"{bounds.best_gaussian:.2f}",
+        "" if bounds is None else f"{bounds.proved:.2f}",
+        "" if bounds is None else f"{bounds.indicated:.2f}",
         _with(attack.auc, attack.auc_interval),
         *(_with(rate.tpr, rate.tpr_interval, 4) for rate in attack.rates),
     )
@@ -217,12 +222,12 @@ def _canary_plot(canaries: Sequence[Canaries]) -> bytes:
         bounds = each.attack.bounds
         assert bounds is not None
         broken = each.sabotage != INTACT.name
-        axes.barh(place, min(bounds.best_gaussian, 12), 0.6, color="#e99" if broken else "#9c9")
-        axes.barh(place, min(bounds.best, 12), 0.3, color="#c33" if broken else "#373")
+        axes.barh(place, min(bounds.indicated, 12), 0.6, color="#e99" if broken else "#9c9")
+        axes.barh(place, min(bounds.proved, 12), 0.3, color="#c33" if broken else "#373")
         axes.plot([each.claimed] * 2, [place - 0.45, place + 0.45], "k", lw=2)
     names = [f"{each.mechanism}: {each.sabotage} ({each.kind.split(',')[0]})" for each in reversed(shown)]
     axes.set_yticks(range(len(shown)), names, fontsize=7)
-    axes.set(xlabel="epsilon: claim (black), bound for any mechanism (dark), for a Gaussian curve (light)")
+    axes.set(xlabel="epsilon: claim (black), lower bound (dark), indication without proof (light)")
     return _png(figure)
 
 

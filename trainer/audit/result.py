@@ -21,6 +21,11 @@ class Membership:
     attacks: dict[str, Attack]
 
 
+def refutes(attack: Attack, claimed: float | None) -> bool:
+    """Whether an attack refutes a claim at 99.9 %: by bounds whose conditions are met, and by no other."""
+    return claimed is not None and attack.strict is not None and attack.strict.proved > claimed
+
+
 @dataclass(frozen=True)
 class Canaries:
     """One run with canaries."""
@@ -34,11 +39,8 @@ class Canaries:
 
     @property
     def refuted(self) -> bool:
-        """Whether the claim is refuted, at 99.9 %."""
-        strict = self.attack.strict
-        return bool(
-            strict and self.claimed is not None and max(strict.best, strict.best_gaussian) > self.claimed
-        )
+        """Whether the claim is refuted, at 99.9 %, by a bound that holds for this mechanism."""
+        return refutes(self.attack, self.claimed)
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,30 @@ class Result:
         found = [each.mechanism for each in self.canaries if each.sabotage == INTACT.name and each.refuted]
         for each in self.membership:
             for name, attack in each.attacks.items():
-                strict = attack.strict
-                if each.claimed is not None and strict and strict.best > each.claimed:
+                if refutes(attack, each.claimed):
                     found.append(f"{each.subject} ({name})")
         return found
+
+    @property
+    def indications(self) -> list[str]:
+        """What exceeds a claim only by bounds whose conditions are not met; it refutes nothing."""
+        shipped = [
+            (each.mechanism, each.claimed, each.attack)
+            for each in self.canaries
+            if each.sabotage == INTACT.name
+        ]
+        shipped += [
+            (f"{each.subject} ({name})", each.claimed, attack)
+            for each in self.membership
+            for name, attack in each.attacks.items()
+        ]
+        return [
+            name
+            for name, claimed, attack in shipped
+            if claimed is not None
+            and attack.strict is not None
+            and attack.strict.proved <= claimed < attack.strict.indicated
+        ]
 
     @property
     def missed(self) -> list[str]:
@@ -85,6 +107,7 @@ class Result:
                 "adjacency": self.record.privacy.adjacency,
             },
             "contradicted": self.contradicted,
+            "indications_only": self.indications,
             "controls_missed": self.missed,
             "members": self.members,
             "others": self.others,

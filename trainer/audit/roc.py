@@ -43,34 +43,48 @@ class Rate:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Lower bounds of epsilon at one delta and confidence."""
+    """Lower bounds of epsilon at one delta and confidence: those proved, and those that only hint."""
 
     delta: float
     confidence: float
     rates: float
-    """From one threshold's false positive and negative rates; any mechanism, independent trials."""
+    """From one threshold's false positive and negative rates; any mechanism, if trials are independent."""
     rates_gaussian: float
-    """The same under a Gaussian trade-off curve."""
+    """The same, if the trade-off curve is Gaussian, too."""
     guesses: float
     """From the count of right guesses; any mechanism, trials of one run need not be independent."""
     guesses_gaussian: float
-    """The same under a Gaussian trade-off curve."""
+    """The same, if the trade-off curve is Gaussian."""
     canaries: int
     """Coins that were judged."""
     guessed: int
     correct: int
-    mu: float
-    """Largest lower bound of Gaussian DP's mu of the two."""
+    gaussian: bool
+    """Whether every release takes all units, so that the mechanism as claimed has a Gaussian curve."""
+    independent: bool
+    """Whether trials are independent of each other if the mechanism is the one that is claimed."""
 
     @property
-    def best(self) -> float:
-        """The tightest of those that assume nothing of the mechanism's shape."""
-        return max(self.rates, self.guesses)
+    def proved(self) -> float:
+        """The tightest whose conditions are met; a verdict rests on it alone."""
+        return max(value for value, holds in self._each() if holds)
 
     @property
-    def best_gaussian(self) -> float:
-        """The tightest of those that assume a Gaussian trade-off curve."""
-        return max(self.rates_gaussian, self.guesses_gaussian)
+    def indicated(self) -> float:
+        """The tightest of all, whether its conditions are met or not: a hint where to look, no proof."""
+        return max(value for value, _ in self._each())
+
+    def _each(self) -> tuple[tuple[float, bool], ...]:
+        return (
+            (self.guesses, True),
+            (self.guesses_gaussian, self.gaussian),
+            (self.rates, self.independent),
+            (self.rates_gaussian, self.gaussian and self.independent),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "proved": self.proved, "indicated_only": self.indicated}
 
 
 @dataclass(frozen=True)
@@ -92,11 +106,18 @@ class Attack:
         """Plain data, without the curve."""
         made = asdict(self)
         del made["curve"]
+        for name, each in (("bounds", self.bounds), ("strict", self.strict)):
+            made[name] = None if each is None else each.to_json()
         return made
 
 
 def judge(
-    chosen_on: tuple[Scores, Members], judged_on: tuple[Scores, Members], delta: float | None
+    chosen_on: tuple[Scores, Members],
+    judged_on: tuple[Scores, Members],
+    delta: float | None,
+    *,
+    gaussian: bool = False,
+    independent: bool = False,
 ) -> Attack:
     """Choose thresholds on the first trials, judge them on the others.
 
@@ -104,6 +125,8 @@ def judge(
         chosen_on: scores (higher: more likely a member) and membership, any equal shapes.
         judged_on: the same of other trials; for the AUC's interval the last axis is resampled.
         delta: the claimed delta; None for no bounds of epsilon.
+        gaussian: see `Bounds.gaussian`.
+        independent: see `Bounds.independent`.
 
     Raises:
         ValueError: one of the two has no members, or nothing but members.
@@ -111,7 +134,9 @@ def judge(
     if any(given.all() or not given.any() for _, given in (chosen_on, judged_on)):
         raise ValueError("too few trials: expected members and non-members both to choose by and to judge")
     plain, strict = (
-        None if delta is None else lower_bounds(chosen_on, judged_on, delta, confidence)
+        None
+        if delta is None
+        else lower_bounds(chosen_on, judged_on, delta, confidence, gaussian=gaussian, independent=independent)
         for confidence in (bounds.CONFIDENCE, bounds.STRICT)
     )
     return Attack(
@@ -146,8 +171,11 @@ def lower_bounds(
     judged_on: tuple[Scores, Members],
     delta: float,
     confidence: float = bounds.CONFIDENCE,
+    *,
+    gaussian: bool = False,
+    independent: bool = False,
 ) -> Bounds:
-    """All lower bounds of epsilon at ``delta``."""
+    """All lower bounds of epsilon at ``delta``; arguments as those of `judge`."""
 
     def by_rates(trials: tuple[Scores, Members], threshold: float) -> float:
         return bounds.epsilon_from_rates(*_counts(*trials, threshold), delta, confidence)
@@ -181,7 +209,8 @@ def lower_bounds(
         canaries=canaries,
         guessed=guessed,
         correct=correct,
-        mu=max(mu_rates, mu_guesses),
+        gaussian=gaussian,
+        independent=independent,
     )
 
 

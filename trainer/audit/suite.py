@@ -21,6 +21,7 @@ from trainer.audit.subjects import Cached, Head, HeadTrainer, PlainHead, Private
 from trainer.network.augment import network_input
 from trainer.network.edge_net import EdgeNet
 from trainer.privacy import accounting
+from trainer.privacy.composition import takes_all
 from trainer.privacy.spend import Release, Spend, from_json
 from trainer.progress import progress
 from trainer.training import run_record
@@ -149,7 +150,9 @@ def _engine(record: run_record.RunRecord, spend: Spend) -> FixedFeatures | None:
         released = ", ".join(each.what for each in spend)
         raise AuditError(f"the audit knows a release of means, then steps of a head; the run has: {released}")
     fields = FixedFeatures.__dataclass_fields__
-    return FixedFeatures(**{name: value for name, value in record.training.items() if name in fields})
+    settings = {name: value for name, value in record.training.items() if name in fields}
+    # Features are computed once for all attacks, here; wherever the run computed its own.
+    return FixedFeatures(**{**settings, "device": "cpu"})
 
 
 def _heads(run: _Run, train: Any, known: Cached, unseen: Cached) -> lira.Audited:
@@ -162,6 +165,7 @@ def _heads(run: _Run, train: Any, known: Cached, unseen: Cached) -> lira.Audited
         delta=run.delta,
         rng=run.rng,
         title="private head" if isinstance(train, PrivateHead) else "head without DP",
+        gaussian=isinstance(train, PrivateHead) and takes_all(run.spend),
     )
 
 
@@ -223,7 +227,7 @@ def _mechanisms(run: _Run) -> list[Canaries]:
 def _head_canaries(run: _Run, private: PrivateHead, known: Cached) -> list[Canaries]:
     """The whole head among the real records: Dirac canaries, then images."""
     name, claim = "whole private head", run.record.privacy.epsilon
-    ways = (one_run.INTACT, *one_run.CONTROLS)
+    ways = (one_run.INTACT, *one_run.HEAD_CONTROLS)
     images = run.cached(canary_images(run.size.image_canaries, len(run.record.classes), run.rng))
     count, found = len(images.labels), []
     with progress("canaries in the head", len(ways) + 2) as advance:
