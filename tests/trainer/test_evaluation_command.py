@@ -18,9 +18,10 @@ from edge.classify.onnx_cpu import OnnxCpuClassifier
 from edge.imaging.bundle import Bundle
 from trainer import cli
 from trainer.data import dataset
-from trainer.evaluation import page, precision
+from trainer.evaluation import evaluate, page, precision
 from trainer.evaluation.others import unlike
 from trainer.evaluation.runner import Runner, own_probabilities
+from trainer.release import card_figures
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "firmware_config" / "model"
@@ -123,6 +124,10 @@ def test_the_json_has_what_others_read(judged: tuple[dict, str, Path]) -> None:
     assert result["subgroups"]["age"]["unknown"] == 0
     assert result["precision"]["label_changes_at_margin"] == 0
     assert len(result["degraded"]) == 12
+    shown = result["as_shown"]
+    assert shown["right"] + shown["wrong"] + shown["no_label"] == pytest.approx(1, abs=1e-3)
+    assert shown["no_label"] == result["abstained"]
+    assert result["privacy_mode"] == "release"
     assert "faithfulness" not in result
     assert result["per_modality"]["MRI"]["evidence"] == "few groups, no evidence"
 
@@ -139,13 +144,37 @@ def test_the_page_is_plain_safe_and_says_what_matters(judged: tuple[dict, str, P
     part = result["per_modality"]["MRI"]["per_class"]["mri_glioma"]
     low, high = part["sensitivity_interval"]
     found = f"{100 * part['sensitivity']:.0f} ({100 * low:.0f} to {100 * high:.0f})"
-    assert f"Of 100 brain MRI images with a glioma it finds {found}." in said
+    assert f"Forced to answer each time, it would find {found}." in said
+    right = round(100 * part["sensitivity_as_shown"])
+    assert f"Of 100 brain MRI images with a glioma the device gives the right label for {right} (" in said
+    assert "at most 7.4 times as likely as without it" in said
+    assert "hardly" not in said
+    assert "A research run" not in said
     assert "Research use, not for diagnosis." in said
     assert "epsilon 2.00" in said
     assert "they are no evidence" in said
     assert said.index("In plain words") < said.index("What it cannot do") < said.index("Main figures")
     # Pictures are plots alone: nothing but vector graphics is in the page.
     assert set(re.findall(r'src="data:([^;]+)', text)) == {"image/svg+xml"}
+
+
+def test_what_is_written_is_for_its_owner_alone(judged: tuple[dict, str, Path]) -> None:
+    for name in ("e.json", "e.html"):
+        assert (judged[2] / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_turned_images_are_shown_wherever_others_are(judged: tuple[dict, str, Path]) -> None:
+    part = {"images": 8, "abstained": 0.25, "abstained_interval": [0.03, 0.65], "abstained_trials": 8}
+    whole = {**part, "per_kind": {"MRI turned by 90 degrees": part}}
+    others = {"standard": whole, "turned": whole, "valid": part}
+    result = {**judged[0], "others": others}
+    line = next(line for line in evaluate.table(result).splitlines() if line.startswith("right kind"))
+    assert "0.250  (0.030 to 0.650)" in line
+    text = page.page(result)
+    assert "MRI turned by 90 degrees" in text
+    assert "on their side or upside down, it withholds a label for 25 (3 to 65) of 100" in text
+    card = "\n".join(card_figures.figure_lines(result))
+    assert "turned by 90 or 180 degrees, that got no label | 0.250 (0.030 to 0.650) |" in card
 
 
 def test_a_label_with_markup_stays_text(

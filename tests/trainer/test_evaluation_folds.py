@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 
 from edge.imaging.bundle import ClassInfo
+from trainer import cli
 from trainer.data.dataset import Record
+from trainer.evaluation import fold_training
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.folds import Predictor, assign, cross_validate
+from trainer.privacy.ledger import Ledgers, default_folder
 
 RULES: Any = SimpleNamespace(
     classes=(ClassInfo(name="a", group="g"), ClassInfo(name="b", group="g")), min_probability={"g": 0.5}
@@ -40,6 +44,37 @@ def test_no_group_is_torn_and_every_fold_has_every_class() -> None:
     ]
     assert max(shares) - min(shares) < 0.25
     assert (assign(some, 5) == place).all()
+
+
+def test_folds_take_the_recipe_of_a_run_and_stand_in_the_ledger_by_name(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command(*words: object) -> int:
+        return cli.main([str(word) for word in words])
+
+    public = ("--public", "drawn")
+    fit = ("fit", "--data", index, "--out", tmp_path / "run", "--epsilon", 2, "--delta", 1e-3, *public)
+    more = ("--unit", "patient", "--per-patient", 2, "--views", 1, "--steps", 3, "--mode", "research")
+    assert command(*fit, *more) == 0
+    monkeypatch.setenv("EDGE_LEDGER", str(tmp_path / "others"))  # A ledger keeps its first name.
+    out = tmp_path / "folds.json"
+    folds = ("cross-validate", "--data", index, "--folds", 2, "--epsilon", 2, "--delta", 1e-3, *public)
+    assert command(*folds, "--run", tmp_path / "run", "--json", out) == 0
+    found = json.loads(out.read_text())
+    assert out.stat().st_mode & 0o777 == 0o600
+    recipe = found["recipe"]
+    assert (recipe["unit"], recipe["images_per_unit"]) == ("patient", 2)
+    assert (recipe["engine"]["views"], recipe["engine"]["steps"]) == (1, 3)
+    accounts = Ledgers(default_folder()).accounts()
+    names = {each.name for each in accounts}
+    assert f"{index.resolve()}, split train and val, folds" in names
+    assert {each.unit for each in accounts} == {"patient"}
+
+
+def test_without_a_run_folds_say_that_they_are_the_usual_recipe() -> None:
+    recipe = fold_training.usual("head")
+    assert "need not be this network's" in recipe.words
+    assert recipe.to_json()["unit"] == "image"
 
 
 @pytest.mark.parametrize(("folds", "said"), [(1, "at least 2"), (11, "fewer folds")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,9 @@ from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.judge import scored
 from trainer.evaluation.other_images import Other
 from trainer.evaluation.other_pictures import DRAWN
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "imaging"))
+import make_dicom
 
 
 def picture(seed: int = 0) -> np.ndarray:
@@ -157,6 +161,30 @@ def test_a_users_own_strangers(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(EvaluationError, match="no image"):
         other_images.own(tmp_path / "empty")
+
+
+def test_a_strangers_dicom_object_that_may_name_somebody_is_refused(tmp_path: Path) -> None:
+    named = make_dicom.dataset(picture(), PatientName="PLANTED^NAME")
+    (tmp_path / "a.dcm").write_bytes(make_dicom.encode(named))
+    with pytest.raises(EvaluationError, match=r"1 DICOM objects refused.*0012,0062.*anonymize") as caught:
+        other_images.own(tmp_path)
+    assert "PLANTED" not in str(caught.value)
+    # The folder of EDGE_DATA is no excuse: its objects are known by their content.
+    (tmp_path / "dicom" / "files").mkdir(parents=True)
+    (tmp_path / "a.dcm").rename(tmp_path / "dicom" / "files" / "deid_MR.dcm")
+    with pytest.raises(EvaluationError, match="refused"):
+        other_images.data_folder(tmp_path)
+    clean = make_dicom.dataset(picture(), PatientIdentityRemoved="YES", BodyPartExamined="KNEE")
+    (tmp_path / "dicom" / "files" / "deid_MR.dcm").write_bytes(make_dicom.encode(clean))
+    for found in (other_images.data_folder(tmp_path), other_images.own(tmp_path)):
+        assert [each.acquisition.body_part for each in found if each.acquisition] == ["KNEE"]
+
+
+def test_strangers_are_decoded_as_the_box_decodes_them(tmp_path: Path) -> None:
+    twelve = np.linspace(0, 4095, 224 * 224).astype(np.uint16).reshape(224, 224)
+    cv2.imwrite(str(tmp_path / "a.png"), twelve)
+    (found,) = other_images.own(tmp_path)
+    assert np.array_equal(found.image, (twelve >> 4).astype(np.uint8))
 
 
 def test_valid_images_in_the_wrong_place() -> None:

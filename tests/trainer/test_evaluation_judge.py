@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.imaging.bundle import ClassInfo
+from edge.imaging.bundle import ClassInfo, Likeness
 from trainer.data.dataset import Record
-from trainer.evaluation import precision, shortcut, subgroups
+from trainer.evaluation import precision, shortcut, subgroups, words
 from trainer.evaluation.judge import NO_EVIDENCE, figures, judge, scored
+from trainer.evaluation.privacy_words import privacy
+from trainer.evaluation.runner import answers_unknown
 
 CLASSES = {"mri_a": "mri", "mri_b": "mri", "xr_normal": "xr", "xr_pneumonia": "xr"}
 RULES: Any = SimpleNamespace(
@@ -91,6 +94,64 @@ def test_abstention_follows_each_groups_own_threshold() -> None:
     assert [point["coverage"] for point in out["abstention_curve"]] == [1.0] * 13  # all are equally sure
 
 
+def test_as_shown_is_what_the_box_shows() -> None:
+    records, guesses = many(20)  # Two of each class are wrong, but of mri_b none.
+    probability = answers(guesses)
+    probability[4:8, :2] = (0.45, 0.55)  # mri_a: 4 surely right ones become unsure and forced wrong.
+    rules = SimpleNamespace(classes=RULES.classes, min_probability={"mri": 0.6, "xr": 0.7})
+    them = scored(probability, records, rules)
+    limit = them.limit.copy()
+    limit[9:14] = np.inf  # 5 more do not look like their group.
+    out = figures(replace(them, limit=limit))
+    part = out["per_modality"]["MRI"]["per_class"]["mri_a"]
+    assert part["sensitivity"] == 14 / 20
+    shown = part["as_shown"]
+    assert (shown["right"], shown["wrong"], shown["no_label"]) == (9 / 20, 2 / 20, 9 / 20)
+    assert (shown["no_label_unsure"], shown["no_label_unlike_its_kind"]) == (4 / 20, 5 / 20)
+    assert part["sensitivity_as_shown"] == 9 / 20
+    assert part["sensitivity_as_shown_interval"] == shown["right_interval"]
+    # Of the 20 images of mri_a, 2 are shown as mri_b.
+    assert out["per_modality"]["MRI"]["per_class"]["mri_b"]["wrongly_shown_for_others"] == 0.1
+    assert out["abstained"] == out["as_shown"]["no_label"] == pytest.approx(9 / 80, abs=1e-4)
+    said = words.shown(shown)
+    assert said.startswith("the right label for 45 (")
+    assert "a wrong one for 10 (" in said
+    assert said.endswith("it is unsure of 20, and 25 do not look like their kind of image")
+
+
+def test_hundredths_add_up() -> None:
+    assert words.of_hundred(1 / 3, 1 / 3, 1 / 3) == [34, 33, 33]
+    assert words.of_hundred(0.615, 0.385, 0.0) == [62, 38, 0]
+    assert sum(words.of_hundred(0.1234, 0.5678, 0.3088)) == 100
+
+
+def statement(**more: Any) -> str:
+    usual = {
+        "privacy_mode": "release", "epsilon": 2.0, "delta": 1e-5, "unit": "image",
+        "adjacency": "add or remove one image", "not_covered": "For 2 together epsilon is 4.4.",
+    }  # fmt: skip
+    return " ".join(privacy({**usual, **more}))
+
+
+def test_privacy_is_said_by_epsilon_and_unit() -> None:
+    said = statement()
+    assert "at most 7.4 times as likely as without it" in said
+    assert "1 in 100,000" in said
+    assert "reasonable protection, not strong" in said
+    assert "patients, as far as they have more than one image" in said
+    assert said.endswith("For 2 together epsilon is 4.4.")
+    assert "at most 1.11 times" in statement(epsilon=0.1)
+    assert "this is strong protection" in statement(epsilon=0.1)
+    assert "weak protection or none" in statement(epsilon=20.0)
+    patient = statement(unit="patient (surrogate ids: group_id stands for the patient)")
+    assert "any one patient in the training" in patient
+    assert "families and hospitals" in patient
+    assert "as far as they have" not in patient
+    assert "research run" not in said
+    assert "research run" in statement(privacy_mode="research")
+    assert "without any privacy guarantee" in statement(epsilon=None)
+
+
 def test_surer_answers_are_kept_longer() -> None:
     records = [record("mri_a", f"a{i}") for i in range(100)] + [record("mri_b", f"b{i}") for i in range(100)]
     probability = np.zeros((200, 4))
@@ -106,13 +167,29 @@ def test_surer_answers_are_kept_longer() -> None:
     assert curve[0]["accuracy"] < curve[-1]["accuracy"] == 1.0
 
 
-def test_all_logits_are_judged_beside() -> None:
+def test_answers_without_a_known_modality_are_judged_beside() -> None:
     records, guesses = many(20)
-    probability = answers(guesses)
-    logits = probability.astype(np.float32)
-    logits[:, 0] += 10
-    out = judge(probability, records, RULES, logits)
+    out = judge(answers(guesses), records, RULES, np.zeros(len(records), np.intp))
     assert out["accuracy_modality_unknown"] == 0.25
+
+
+def test_an_image_of_unknown_kind_goes_to_the_group_that_it_looks_like() -> None:
+    first, second = sorted({each.group for each in RULES.classes})
+    members = [[row for row, each in enumerate(RULES.classes) if each.group == g] for g in (first, second)]
+    logits = np.zeros((2, len(RULES.classes)), np.float32)
+    logits[:, members[0][0]] = 9  # The largest of all, whichever kind it is.
+    logits[:, members[1][1]] = 5
+    features = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
+    alike = {
+        first: Likeness(direction=(1.0, 0.0), least=0.3),
+        second: Likeness(direction=(0.0, 1.0), least=0.3),
+    }
+    bundle: Any = SimpleNamespace(
+        classes=RULES.classes, temperature={first: 1.0, second: 1.0}, likeness=alike
+    )
+    assert answers_unknown(bundle, logits, features).tolist() == [members[0][0], members[1][1]]
+    bundle.likeness = {}
+    assert answers_unknown(bundle, logits, features).tolist() == [members[0][0]] * 2
 
 
 def test_within_a_source_normal_and_pneumonia_are_told_apart() -> None:

@@ -6,18 +6,22 @@ import argparse
 import json
 import os
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.evaluation.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from edge.imaging.preprocess import Preprocessing
 
 PARTS = ("shortcut", "degraded", "faithfulness", "precision")
 
 
 def _evaluate(args: argparse.Namespace) -> int:
     from edge.imaging.bundle import Bundle
-    from trainer.data import dataset
+    from trainer.data import dataset, private_files
     from trainer.evaluation import evaluate, page
 
     skip = _known(args.skip)
@@ -33,11 +37,13 @@ def _evaluate(args: argparse.Namespace) -> int:
         strangers=_strangers(args),
     )
     if args.folds:
-        result["cross_validation"] = _cross_validation(args, result["epsilon"], result["delta"])
+        result["cross_validation"] = _cross_validation(
+            args, result["epsilon"], result["delta"], bundle.preprocessing
+        )
     if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+        private_files.write(args.json, json.dumps(result, indent=2) + "\n")
     if args.html:
-        args.html.write_text(page.page(result), "utf-8")
+        private_files.write(args.html, page.page(result))
     print(evaluate.table(result))
     return 0
 
@@ -62,32 +68,41 @@ def _strangers(args: argparse.Namespace) -> Any:
     return Others(data=folder, own=own)
 
 
-def _cross_validation(args: argparse.Namespace, epsilon: float | None, delta: float | None) -> dict[str, Any]:
+def _cross_validation(
+    args: argparse.Namespace, epsilon: float | None, delta: float | None, how: Preprocessing | None = None
+) -> dict[str, Any]:
     from trainer.data import dataset, sources, uses
     from trainer.evaluation import fold_training
     from trainer.evaluation.folds import cross_validate
+    from trainer.privacy.cli import data_name
 
     splits = ("train", "val")
     records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split in splits]
-    folders = {record.folder for record in records}
-    if not (args.public or folders <= set(sources.KNOWN)):
+    benchmark = args.public or ", ".join(sources.published(records))
+    if not benchmark:
         raise EvaluationError(
             "folds are research runs, for public benchmarks, whose images need no protection: their figures "
             "come out without noise; say which benchmark it is with --public NAME, or leave the folds out"
         )
-    benchmark = args.public or ", ".join(sorted(folders))
-    train = fold_training.trainer(uses.read_uses(args.uses), args.depth, epsilon, delta, benchmark)
+    recipe = fold_training.of_run(args.run_dir) if args.run_dir else fold_training.usual(args.depth)
+    recipe = replace(recipe, preprocessing=how or recipe.preprocessing)
+    name = data_name(argparse.Namespace(data=args.data, only=args.only, split="train and val, folds"))
+    terms = fold_training.terms(name, benchmark)
+    train = fold_training.trainer(uses.read_uses(args.uses), recipe, epsilon, delta, terms)
     found = cross_validate(records, args.folds, train)
-    return {"epsilon": epsilon, "delta": delta, "splits": list(splits), **found}
+    about = {"epsilon": epsilon, "delta": delta, "splits": list(splits), "recipe": recipe.to_json()}
+    return {**about, **found}
 
 
 def _cross_validate(args: argparse.Namespace) -> int:
+    from trainer.data import private_files
     from trainer.evaluation.folds import HEADLINES
 
     found = _cross_validation(args, args.epsilon, args.delta)
     if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+        private_files.write(args.json, json.dumps(found, indent=2) + "\n")
     print(f"{args.folds} research runs at epsilon {args.epsilon}, delta {args.delta}, each on its own share:")
+    print(f"{found['recipe']['words']}.")
     for key in HEADLINES:
         low, high = found["pooled"][f"{key}_interval"]
         print(
@@ -107,11 +122,21 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
     parser.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
-    parser.add_argument("--json", type=Path, help="where to write all figures")
+    parser.add_argument("--json", type=Path, help="where to write all figures; for you alone (0600)")
     parser.add_argument("--public", default="", help="for folds: the public benchmark that the images are of")
     parser.add_argument("--uses", type=Path, help="for folds: JSON, modality of the index -> intended use")
     parser.add_argument(
-        "--depth", choices=("head", "last", "all"), default="head", help="for folds: layers that are trained"
+        "--depth",
+        choices=("head", "last", "all"),
+        default="head",
+        help="for folds without --run: layers that are trained, with the usual settings, per image",
+    )
+    parser.add_argument(
+        "--run",
+        type=Path,
+        dest="run_dir",
+        metavar="RUN_DIR",
+        help="for folds: a run of trainer fit, whose settings, unit of privacy and prior are taken",
     )
 
 
@@ -122,7 +147,9 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument("--bundle", type=Path, required=True)
     each.add_argument("--root", type=Path, help="trusted root; default: the bundle's own")
     each.add_argument("--split", default="test")
-    each.add_argument("--html", type=Path, help="where to write the report for a doctor: one page, no images")
+    each.add_argument(
+        "--html", type=Path, help="the report for a doctor: one page, no images; for you alone (0600)"
+    )
     each.add_argument(
         "--others",
         type=Path,
@@ -133,7 +160,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     each.add_argument("--skip", type=_names, default=[], help=f"parts to leave out: {', '.join(PARTS)}")
     each.add_argument(
-        "--folds", type=int, default=0, help="also cross-validate the recipe at the bundle's epsilon"
+        "--folds", type=int, default=0, help="also cross-validate at the bundle's epsilon; see --run"
     )
     each.set_defaults(run=_evaluate)
 

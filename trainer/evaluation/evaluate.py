@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge.imaging.bundle import Bundle
 from edge.imaging.preprocess import Preprocessing
-from trainer.data import dataset, sources
+from trainer.data import dataset, leaks, sources
 from trainer.evaluation import (
     faithfulness,
     others,
@@ -23,7 +23,7 @@ from trainer.evaluation import (
     subgroups,
 )
 from trainer.evaluation.judge import figures, judge, scored
-from trainer.evaluation.runner import Runner, own_probabilities
+from trainer.evaluation.runner import Runner, answers_unknown, own_probabilities
 from trainer.evaluation.table import table
 from trainer.progress import progress
 
@@ -69,7 +69,8 @@ def evaluate(
         strangers: also show it images that it was not made for.
 
     Raises:
-        DataError: the split is empty, or holds no class of the bundle.
+        DataError: the split is empty, holds no class of the bundle, or shares a group, a patient or a file
+            with another split.
         EvaluationError: the read cannot be counted.
     """
     there = [record for record in records if record.split == split]
@@ -80,6 +81,7 @@ def evaluate(
     kept = [record for record in there if record.label in group]
     if not kept:
         raise dataset.DataError("no image of the split is of a class that the bundle knows")
+    leaks.refuse(whole or records)
     key = reads.split_digest(record for record in whole or records if record.split == split)
     number = reads.count_read(key, split, len(kept), bundle.model_digest("fp32").hex())
     print(f"this is read number {number} of this split")
@@ -101,9 +103,10 @@ def evaluate(
         "left_out_classes": sorted({record.label for record in there} - set(group)),
         "modality": "known; each image is judged among the classes of its own group",
         "interval": "95 %, bootstrap over groups, 2,000 resamples",
-        "published_sets_only": {record.folder for record in records} <= set(sources.KNOWN),
+        "published_sets_only": bool(sources.published(records)),
+        "known_faults": _known_faults(kept),
         **_about(bundle),
-        **figures(them, ran["logits"]),
+        **figures(them, answers_unknown(bundle, ran["logits"], ran["features"])),
         "within_source": subgroups.within_sources(them),
         "subgroups": subgroups.subgroups(them),
     }
@@ -128,6 +131,11 @@ def evaluate(
     return out
 
 
+def _known_faults(records: Sequence[dataset.Record]) -> dict[str, str]:
+    there = sorted(set(sources.sets_of(records)) - {""})
+    return {name: sources.KNOWN[name]["limits"] for name in there}
+
+
 def _about(bundle: Bundle) -> dict[str, Any]:
     return {
         "bundle_name": bundle.spec.name,
@@ -139,6 +147,10 @@ def _about(bundle: Bundle) -> dict[str, Any]:
         "delta": bundle.privacy.delta,
         "unit": bundle.privacy.unit,
         "adjacency": bundle.privacy.adjacency,
+        "privacy_mode": bundle.privacy.mode,
+        "not_covered": bundle.privacy.not_covered,
+        "temperature": dict(bundle.spec.temperature),
+        "min_probability": dict(bundle.spec.min_probability),
         "uses": [each.model_dump(mode="json") for each in bundle.intended_use],
         "classes": [each.model_dump(mode="json") for each in bundle.classes],
     }
@@ -161,8 +173,10 @@ def _degraded(
     with progress("degraded images", len(robustness.CHANGES)) as advance:
         for name in robustness.CHANGES:
             worse = robustness.degraded(images, name)
-            logits = runner.run(worse, straight=not name.startswith("perspective"))["logits"]
-            out[name] = robustness.compare(them, own_probabilities(bundle, logits, groups), bundle)
+            ran = runner.run(worse, ("logits", "features"), straight=not name.startswith("perspective"))
+            unlike = others.unlike(bundle, ran["features"], groups)
+            said = own_probabilities(bundle, ran["logits"], groups)
+            out[name] = robustness.compare(them, said, bundle, unlike)
             advance(name)
     return out
 

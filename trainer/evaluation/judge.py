@@ -1,4 +1,8 @@
-"""The main figures of one split, from the network's answers alone. Pure: no files, no model."""
+"""The main figures of one split, from the network's answers alone. Pure: no files, no model.
+
+Accuracy, sensitivity and what is made of them take the most probable class of every image, as is usual: the
+network is forced to answer. A box withholds the label of some images; ``as_shown`` counts what it shows.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,8 @@ class Scored:
     probability: NDArray[np.float64]
     """(N, classes): zero outside of the record's own group of classes."""
     limit: NDArray[np.float64]
-    """(N,): probability below which the box abstains."""
+    """(N,): probability below which the box abstains; infinite for an image that does not look like its
+    group, which gets no label however probable one is."""
     bootstrap: Bootstrap
 
     @property
@@ -58,6 +63,16 @@ class Scored:
     def confidence(self) -> NDArray[np.float64]:
         """Probability of the most probable class."""
         return np.asarray(self.probability.max(1), np.float64)
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Which records get a label."""
+        return np.asarray(self.confidence >= self.limit, np.bool_)
+
+    @property
+    def unlike(self) -> NDArray[np.bool_]:
+        """Which records get none because they do not look like their group; any others: the box is unsure."""
+        return np.isinf(self.limit)
 
     @property
     def modality(self) -> NDArray[np.str_]:
@@ -83,13 +98,13 @@ def judge(
     probability: NDArray[np.float64],
     records: Sequence[Record],
     rules: Rules,
-    logits: NDArray[np.float32] | None = None,
+    unknown: NDArray[np.intp] | None = None,
 ) -> dict[str, Any]:
-    """All figures of one split. ``logits`` (N, classes) adds the accuracy without the modality known."""
-    return figures(scored(probability, records, rules), logits)
+    """All figures of one split. ``unknown`` (N,), classes found without a known modality, adds a figure."""
+    return figures(scored(probability, records, rules), unknown)
 
 
-def figures(them: Scored, logits: NDArray[np.float32] | None = None) -> dict[str, Any]:
+def figures(them: Scored, unknown: NDArray[np.intp] | None = None) -> dict[str, Any]:
     """All figures of one split; see `judge`."""
     boot, labels, best = them.bootstrap, them.labels, them.best
     hit = best == labels
@@ -100,9 +115,8 @@ def figures(them: Scored, logits: NDArray[np.float32] | None = None) -> dict[str
     boot.estimate(lambda w: metrics.accuracy(w, hit)).put(out, "accuracy")
     boot.estimate(lambda w: mean_within_modality(w, them)).put(out, "mean_within_modality_balanced_accuracy")
     boot.estimate(lambda w: metrics.macro_f1(w, labels, best)).put(out, "macro_f1")
-    if logits is not None:
-        # Heads are trained within their group: nothing makes the logits of two groups comparable.
-        blind = np.asarray(logits.argmax(1) == labels)
+    if unknown is not None:
+        blind = np.asarray(unknown == labels)
         boot.estimate(lambda w: metrics.accuracy(w, blind)).put(out, "accuracy_modality_unknown")
     out["per_modality"] = {each: _modality(them, each) for each in sorted(set(them.modality))}
     sound = [name for name, part in out["per_modality"].items() if not part["evidence"]]
@@ -111,6 +125,7 @@ def figures(them: Scored, logits: NDArray[np.float32] | None = None) -> dict[str
         within = partial(mean_within_modality, them=them, only=sound)
         boot.estimate(within).put(out, "mean_of_modalities_with_evidence")
     out["worst_class"] = _worst(out["per_modality"])
+    out["as_shown"] = as_shown(them, np.arange(len(labels)))
     out.update(_sureness(them, hit))
     out["confusion"] = {
         "classes": list(them.names),
@@ -168,7 +183,6 @@ def subset(them: Scored, rows: NDArray[np.intp], *, detailed: bool = True) -> di
 
 def _per_class(them: Scored, rows: NDArray[np.intp], classes: NDArray[np.intp]) -> dict[str, Any]:
     boot, labels, best = them.bootstrap, them.labels[rows], them.best[rows]
-    found = boot.estimates(lambda w: metrics.sensitivity(w, labels, best, classes), rows)
     right = boot.estimates(lambda w: metrics.specificity(w, labels, best, classes), rows)
     out: dict[str, Any] = {}
     for index, each in enumerate(classes):
@@ -177,10 +191,35 @@ def _per_class(them: Scored, rows: NDArray[np.intp], classes: NDArray[np.intp]) 
             "images": int(positive.sum()),
             "groups": len(np.unique(boot.group[rows][positive])),
         }
-        found[index].put(part, "sensitivity")
+        # Of the class's own rows: an exact interval must count its groups, not those of the modality.
+        hit = partial(metrics.accuracy, hit=np.asarray(best[positive] == each))
+        boot.estimate(hit, rows[positive]).put(part, "sensitivity")
         right[index].put(part, "specificity")
         boot.estimate(partial(metrics.auc, score=score, positive=positive), rows).put(part, "auc")
+        part["as_shown"] = as_shown(them, rows[positive])
+        for name in ("sensitivity_as_shown", "sensitivity_as_shown_interval"):
+            part[name] = part["as_shown"][name.replace("sensitivity_as_shown", "right")]
+        called = them.answered[rows] & (best == each)
+        alarm = partial(metrics.share, what=called, among=~positive)
+        boot.estimate(alarm, rows).put(part, "wrongly_shown_for_others")
         out[them.names[each]] = part
+    return out
+
+
+def as_shown(them: Scored, rows: NDArray[np.intp]) -> dict[str, Any]:
+    """What the box shows for some records: shares with the right label, a wrong one, none, and why none."""
+    answered, hit = them.answered[rows], np.asarray(them.best[rows] == them.labels[rows])
+    unlike = them.unlike[rows]
+    parts = {
+        "right": answered & hit,
+        "wrong": answered & ~hit,
+        "no_label": ~answered,
+        "no_label_unsure": ~answered & ~unlike,
+        "no_label_unlike_its_kind": unlike,
+    }
+    out: dict[str, Any] = {"images": len(rows)}
+    for name, which in parts.items():
+        them.bootstrap.estimate(partial(metrics.accuracy, hit=which), rows).put(out, name)
     return out
 
 
@@ -196,7 +235,7 @@ def _worst(per_modality: dict[str, Any]) -> dict[str, Any]:
 def _sureness(them: Scored, hit: NDArray[np.bool_]) -> dict[str, Any]:
     """Calibration and abstention."""
     boot, confidence = them.bootstrap, them.confidence
-    answered = confidence >= them.limit
+    answered = them.answered
     bins = metrics.equal_mass_bins(confidence, BINS)
     out: dict[str, Any] = {}
     boot.estimate(lambda w: 1 - metrics.accuracy(w, answered)).put(out, "abstained")

@@ -108,7 +108,12 @@ def reliability(confidence: Array, hit: Bools, bins: Ints) -> list[dict[str, flo
 
 def answered_accuracy(w: Array, hit: Bools, answered: Bools) -> Array:
     """Accuracy among the rows that got a label, (R,)."""
-    return np.asarray((w @ (hit & answered)) / (w @ answered.astype(np.float64)), np.float64)
+    return share(w, hit, answered)
+
+
+def share(w: Array, what: Bools, among: Bools) -> Array:
+    """Share of the rows ``among`` that are ``what``, (R,)."""
+    return np.asarray((w @ (what & among)) / (w @ among.astype(np.float64)), np.float64)
 
 
 def coverage_cuts(confidence: Array, coverages: tuple[float, ...]) -> Array:

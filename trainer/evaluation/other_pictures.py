@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.imaging.preprocess import SIDE
-from trainer.prior import procedural
+from trainer.phantoms import procedural
 
 Gray = NDArray[np.float32]
 Image = NDArray[np.uint8]

@@ -124,12 +124,17 @@ def value(part: dict[str, Any], key: str) -> str:
     return f"{number:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
 
 
-def dots(share: float, alt: str) -> str:
-    """A hundred dots, ten by ten, of which as many are filled as there are in a hundred."""
-    filled = round(100 * share)
-    marks = "".join(
-        f'<circle cx="{6 + 11 * (k % 10)}" cy="{6 + 11 * (k // 10)}" r="4.3" '
-        + ('fill="#1f4e79"/>' if k < filled else 'fill="#fff" stroke="#b5bfca" stroke-width="1.2"/>')
-        for k in range(100)
-    )
+def dots(right: int, wrong: int, alt: str) -> str:
+    """A hundred marks, ten by ten: filled dots, then crosses, then empty dots. They differ without colour."""
+    marks = "".join(_mark(k, right, wrong) for k in range(100))
     return f'<svg viewBox="0 0 111 111" role="img" aria-label="{escape(alt, quote=True)}">{marks}</svg>'
+
+
+def _mark(place: int, right: int, wrong: int) -> str:
+    x, y = 6 + 11 * (place % 10), 6 + 11 * (place // 10)
+    if place < right:
+        return f'<circle cx="{x}" cy="{y}" r="4.3" fill="#1f4e79"/>'
+    if place < right + wrong:
+        ends = f"M{x - 3.4} {y - 3.4}l6.8 6.8m0-6.8l-6.8 6.8"
+        return f'<path d="{ends}" stroke="#c8553d" stroke-width="2.2" fill="none"/>'
+    return f'<circle cx="{x}" cy="{y}" r="4.3" fill="#fff" stroke="#b5bfca" stroke-width="1.2"/>'

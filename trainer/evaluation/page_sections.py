@@ -7,18 +7,20 @@ from typing import Any
 
 from trainer.evaluation import plots
 from trainer.evaluation.page_parts import figure, paragraph, table, value
-from trainer.evaluation.words import kind, name_of
+from trainer.evaluation.words import KINDS, kind, name_of
 
 READS = (
     "Whoever looks often, and picks what looks best, fools himself: the first read of a split counts most."
 )
 NOTES = (
-    "Intervals: 95 %, by drawing whole patients (groups) with replacement 2,000 times within each kind of "
-    "image; a figure of exactly 0 or 1 gets an exact interval that counts each group once. Each image is "
-    "judged among the classes of its own kind, after the preprocessing of the device. The figures of this "
-    "page, those of the brightness probe included, were read off images without any noise: the privacy "
-    "statement speaks of the network alone."
+    "Intervals: 95 %, the middle of 2,000 drawings of whole patients (groups) of this set, with replacement, "
+    "within each kind of image (percentile bootstrap); a figure of exactly 0 or 1 gets an exact interval "
+    "that counts each group once. Each image is judged among the classes of its own kind, after the "
+    "preprocessing of the device. The figures of this page, those of the brightness probe included, were "
+    "read off images without any noise: the privacy statement speaks of the network alone."
 )
+SURE = 0.03
+"""Mean probability above accuracy from which on it is called too sure."""
 
 
 def sections(result: dict[str, Any]) -> Iterator[str]:
@@ -42,8 +44,8 @@ def _classes(result: dict[str, Any]) -> Iterator[str]:
     yield figure(
         plots.sensitivities(result),
         "Sensitivity and specificity of each class with intervals",
-        "Sensitivity: of the images of a class, the share that it names. Specificity: of all other images of "
-        "the same kind, the share that it does not call by this class.",
+        "Forced to answer each image. Sensitivity: of the images of a class, the share that it names. "
+        "Specificity: of all other images of the same kind, the share that it does not call by this class.",
     )
     rows = [
         (kind(result, modality), name_of(label).short, part["images"], part["groups"], *_three(part))
@@ -51,7 +53,20 @@ def _classes(result: dict[str, Any]) -> Iterator[str]:
         for label, part in each["per_class"].items()
     ]
     yield table(("kind", "class", "images", "groups", "sensitivity", "specificity", "AUC"), rows)
-    yield figure(plots.confusion(result), "Confusion matrices", "What it answers for images of each class.")
+    rows = [
+        (
+            name_of(label).short,
+            *(value(part["as_shown"], key) for key in ("right", "wrong")),
+            *(value(part["as_shown"], f"no_label_{why}") for why in ("unsure", "unlike_its_kind")),
+            value(part, "wrongly_shown_for_others"),
+        )
+        for each in result["per_modality"].values()
+        for label, part in each["per_class"].items()
+    ]
+    head = ("as the device shows it", "right label", "wrong label", "none: unsure", "none: unlike its kind")
+    yield table((*head, "others given this label"), rows)
+    forced = "What it answers for images of each class, forced to answer."
+    yield figure(plots.confusion(result), "Confusion matrices", forced)
 
 
 def _sources(result: dict[str, Any]) -> Iterator[str]:
@@ -109,6 +124,18 @@ def _sureness(result: dict[str, Any]) -> Iterator[str]:
         "Left: a point on the line says that it is right as often as it claims; every point holds a tenth of "
         "the images. Right: the fewer images it answers, the surest first, the more answers are right.",
     )
+    gap = result["mean_confidence"] - result["accuracy"]
+    yield paragraph(
+        f"It claims to be right in {100 * result['mean_confidence']:.0f} of 100 images and is in "
+        f"{100 * result['accuracy']:.0f}"
+        + (": it is surer than it should be. " if gap > SURE else ". ")
+        + "; ".join(
+            f"{KINDS.get(group, group)}: temperature {temperature:g}, a label from a probability of "
+            f"{result['min_probability'][group]:g} on"
+            for group, temperature in result["temperature"].items()
+        )
+        + ". At temperature 1 the probabilities are as training left them, fitted to no image."
+    )
 
 
 def _degraded(result: dict[str, Any]) -> Iterator[str]:
@@ -148,6 +175,13 @@ def _others(found: dict[str, Any]) -> Iterator[str]:
             ]
         rows.append(("valid images", found["valid"]["images"], value(found["valid"], "abstained")))
         yield table((title, "trials", "share without an answer"), rows)
+    turned = found["turned"]
+    if turned["images"]:
+        rows = [
+            (name, part["abstained_trials"], value(part, "abstained"))
+            for name, part in (("all", turned), *turned["per_kind"].items())
+        ]
+        yield table(("right kind of image, but turned", "trials", "share without an answer"), rows)
     yield paragraph(
         "A trial is one image offered as one kind of image; intervals of trials are exact (Clopper and "
         "Pearson) and take trials as independent. Drawn limbs and chests from the side are simulations.",
@@ -176,7 +210,7 @@ def _maps(result: dict[str, Any]) -> Iterator[str]:
 def _folds(found: dict[str, Any]) -> Iterator[str]:
     yield "<h2>Other splits of the same data</h2>"
     yield paragraph(
-        f"The same recipe, trained anew {found['runs']} times on all but one part of the splits "
+        f"{found['recipe']['words']}, trained anew {found['runs']} times on all but one part of the splits "
         f"{', '.join(found['splits'])} and judged on that part (research runs, not this very network)."
     )
     rows = [

@@ -1,7 +1,7 @@
 """How often a split was read: each look at a test split makes the next figure a little less honest.
 
 One line of JSON a read, appended under a lock to ``split-reads.log`` in the directory of the ledgers
-(environment variable EDGE_LEDGER, default ``~/.local/state/edge-trainer``). A split is known by the
+(`trainer.privacy.folder.default_folder`: EDGE_LEDGER, the site's, the user's own). A split is known by the
 SHA-256 over the sorted SHA-256 of its files, so copies and renamed folders count as the same split. The
 line names the model that was judged and how many images were looked at, and nothing about any of them.
 """
@@ -16,16 +16,16 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from trainer.data.dataset import Record, digest
+from trainer.data.dataset import Record, digests
 from trainer.evaluation.errors import EvaluationError
+from trainer.privacy.folder import default_folder
 
 FILE = "split-reads.log"
-DEFAULT = "~/.local/state/edge-trainer"
 
 
 def directory() -> Path:
-    """Where ledgers are kept."""
-    return Path(os.environ.get("EDGE_LEDGER") or DEFAULT).expanduser()
+    """Where ledgers are kept, by the same rule."""
+    return default_folder()
 
 
 def split_digest(records: Iterable[Record]) -> str:
@@ -34,8 +34,8 @@ def split_digest(records: Iterable[Record]) -> str:
     Raises:
         DataError: a file cannot be read.
     """
-    digests = sorted(digest(record) for record in records)
-    return hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
+    found = sorted(digests(list(records)))
+    return hashlib.sha256("".join(found).encode("ascii")).hexdigest()
 
 
 def count_read(split: str, name: str, images: int, model: str, where: Path | None = None) -> int:

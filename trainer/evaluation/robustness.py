@@ -8,6 +8,7 @@ again to what it was, which is what a camera's automatic gain does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -96,9 +97,15 @@ def degraded(images: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
     return np.stack([change(each, np.random.default_rng((7, row))) for row, each in enumerate(images)])
 
 
-def compare(clean: Scored, probability: NDArray[np.float64], rules: Any) -> dict[str, Any]:
-    """Figures under one change, and what it costs against the clean images, resample by resample."""
+def compare(
+    clean: Scored, probability: NDArray[np.float64], rules: Any, unlike: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Figures under one change, and what it costs against the clean images, resample by resample.
+
+    ``unlike`` (N,) says which of the changed images no longer look like their group, and get no label.
+    """
     worse = scored(probability, clean.records, rules)
+    worse = replace(worse, limit=np.where(unlike, np.inf, worse.limit))
     boot, hit = clean.bootstrap, worse.best == clean.labels
     out: dict[str, Any] = {}
     boot.estimate(lambda w: metrics.accuracy(w, hit)).put(out, "accuracy")
@@ -109,5 +116,5 @@ def compare(clean: Scored, probability: NDArray[np.float64], rules: Any) -> dict
     )
     lost.put(out, "change")
     out["same_label"] = round(float((worse.best == clean.best).mean()), 4)
-    out["abstained"] = round(float((worse.confidence < worse.limit).mean()), 4)
+    out["abstained"] = round(float((~worse.answered).mean()), 4)
     return out

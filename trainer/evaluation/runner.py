@@ -112,3 +112,20 @@ def own_probabilities(
         exponents = np.exp(scaled - scaled.max(1, keepdims=True))
         out[np.ix_(rows, own)] = exponents / exponents.sum(1, keepdims=True)
     return out
+
+
+def answers_unknown(
+    bundle: Bundle, logits: NDArray[np.float32], features: NDArray[np.float32]
+) -> NDArray[np.intp]:
+    """Class of each image, (N,), when nobody says what kind of image it is.
+
+    Heads are trained within their group, so the logits of two groups cannot be compared. The group is the one
+    that the image looks most like; a bundle that does not know groups apart is asked for the largest logit.
+    """
+    known = bundle.likeness
+    if not known:
+        return np.asarray(logits.argmax(1), np.intp)
+    names = sorted(known)
+    alike = features.astype(np.float64) @ np.array([known[name].direction for name in names]).T
+    groups = [names[row] for row in alike.argmax(1)]
+    return np.asarray(own_probabilities(bundle, logits, groups).argmax(1), np.intp)

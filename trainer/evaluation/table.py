@@ -39,10 +39,13 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
             yield _line("  lead over brightness and sharpness alone", probe, "margin")
         for name, each in part["per_class"].items():
             yield _line(f"  sensitivity {name}", each, "sensitivity")
+            yield _line("    as the box shows it", each, "sensitivity_as_shown")
     for source, part in result["within_source"].items():
         yield _line(f"AUC {part['negative']} / {part['positive']} within {source}", part, "auc")
     yield _line("expected calibration error", result, "expected_calibration_error")
     yield _line("abstained", result, "abstained")
+    yield _line("  because it is unsure", result["as_shown"], "no_label_unsure")
+    yield _line("  because it does not look like its kind", result["as_shown"], "no_label_unlike_its_kind")
     yield _line("accuracy where labelled", result, "accuracy_where_labelled")
     yield from _extras(result)
 
@@ -62,6 +65,7 @@ def _extras(result: dict[str, Any]) -> Iterator[str]:
         )
     if "others" in result:
         yield _line("not intended images, abstained", result["others"]["standard"], "abstained")
+        yield _line("right kind of image, but turned, abstained", result["others"]["turned"], "abstained")
         if "own" in result["others"]:
             yield _line("your own such images, abstained", result["others"]["own"], "abstained")
         yield _line("valid images, abstained", result["others"]["valid"], "abstained")

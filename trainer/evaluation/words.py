@@ -66,15 +66,45 @@ def hundred(part: dict[str, Any], key: str, *, rest: bool = False) -> str:
     return f"{100 * value:.0f} ({100 * low:.0f} to {100 * high:.0f})"
 
 
+def of_hundred(*shares: float) -> list[int]:
+    """Whole numbers that add up to 100 of shares that add up to 1, by the largest remainders."""
+    exact = [100 * each for each in shares]
+    out = [int(each) for each in exact]
+    for place in sorted(range(len(out)), key=lambda at: out[at] - exact[at])[: 100 - sum(out)]:
+        out[place] += 1
+    return out
+
+
+def shown(part: dict[str, Any]) -> str:
+    """What the device shows for 100 images: right, wrong, none; and why none."""
+    names = ("right", "wrong", "no_label")
+    right, wrong, none = of_hundred(*(part[name] for name in names))
+    spans = [
+        f"{100 * low:.0f} to {100 * high:.0f}" for low, high in (part[f"{name}_interval"] for name in names)
+    ]
+    said = (
+        f"the right label for {right} ({spans[0]}), a wrong one for {wrong} ({spans[1]}) and no label for "
+        f"{none} ({spans[2]})"
+    )
+    if not none:
+        return said
+    share = part["no_label_unsure"] / part["no_label"]
+    unsure = min(none, round(none * share))
+    return f"{said}: it is unsure of {unsure}, and {none - unsure} do not look like their kind of image"
+
+
 def classes(result: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """For each class: its modality, its label and one or two sentences."""
+    """For each class: its modality, its label and some sentences."""
     for modality, part in result["per_modality"].items():
         for label, each in part["per_class"].items():
             name = name_of(label)
-            verb = "finds" if name.finding else "recognises"
-            found = f"Of 100 {name.images} it {verb} {hundred(each, 'sensitivity')}."
-            wrong = hundred(each, "specificity", rest=True)
-            yield modality, label, f"{found} Of 100 others it wrongly says {name.answer} for {wrong}."
+            verb = "find" if name.finding else "recognise"
+            sentences = (
+                f"Of 100 {name.images} the device gives {shown(each['as_shown'])}. Forced to answer each "
+                f"time, it would {verb} {hundred(each, 'sensitivity')}. Of 100 others it wrongly shows "
+                f"{name.answer} for {hundred(each, 'wrongly_shown_for_others')}."
+            )
+            yield modality, label, sentences
 
 
 def summary(result: dict[str, Any]) -> Iterator[str]:
@@ -82,31 +112,37 @@ def summary(result: dict[str, Any]) -> Iterator[str]:
     seen = ", WHICH IT WAS TRAINED ON" if result["split"] == "train" else ", which it was not trained on"
     yield (
         f"It was tried on {result['images']} images of {result['groups']} patients or groups (split "
-        f"{result['split']!r}{seen}). Figures in brackets are 95 % intervals: with other "
-        "patients of the same kind, the figure would mostly lie between them."
+        f"{result['split']!r}{seen}). Figures in brackets are 95 % intervals: whole patients of this very "
+        "set were drawn again and again, and 95 in 100 such drawings gave a figure between the two. They say "
+        "how much a figure owes to who happens to be in the set; they do not say what another hospital gets."
     )
     yield (
-        f"Told what kind of image it sees, it names the right class for {hundred(result, 'accuracy')} of 100 "
-        f"images. Averaged over classes and kinds of image, so that frequent classes count no more than rare "
-        f"ones, for {hundred(result, 'mean_within_modality_balanced_accuracy')}."
+        "Told what kind of image it sees, the device gives, of 100 images of this set, "
+        f"{shown(result['as_shown'])}. Where it gives a label, "
+        f"{hundred(result, 'accuracy_where_labelled')} of 100 are right."
+    )
+    yield (
+        "To be compared with other models it is also judged as if it had to answer each time: then it names "
+        f"the right class for {hundred(result, 'accuracy')} of 100 images. Averaged over classes and kinds "
+        "of image, so that frequent classes count no more than rare ones, for "
+        f"{hundred(result, 'mean_within_modality_balanced_accuracy')}."
     )
     worst = result["worst_class"]
     yield (
-        f"Its weakest class is {name_of(worst['class']).short}: it recognises "
-        f"{hundred(worst, 'sensitivity')} of 100."
-    )
-    yield (
-        f"It gives no answer for {hundred(result, 'abstained')} of 100 valid images because it is unsure; "
-        f"where it answers, {hundred(result, 'accuracy_where_labelled')} of 100 answers are right."
+        f"Its weakest class is {name_of(worst['class']).short}: forced to answer, it recognises "
+        f"{hundred(worst, 'sensitivity')} of 100; the device shows so for "
+        f"{hundred(worst, 'sensitivity_as_shown')}."
     )
 
 
 def limits(result: dict[str, Any]) -> Iterator[str]:
     """What it cannot do, and what these figures do not show."""
     yield (
-        f"It is for {NOTICE}. It knows the classes below and nothing else: an image with any other disease "
-        "gets one of these names, or no answer."
+        f"It is for {NOTICE}. It knows the classes on the cards above and nothing else: an image with any "
+        "other disease gets one of these names, or no label."
     )
+    for name, text in result["known_faults"].items():
+        yield f"What is known to be wrong with the images of {name.replace('_', ' ')}: {text}."
     for modality, part in result["per_modality"].items():
         if part["evidence"]:
             yield (
@@ -139,9 +175,16 @@ def limits(result: dict[str, Any]) -> Iterator[str]:
     if "others" in result:
         standard = result["others"]["standard"]
         yield (
-            "Shown images that it was not made for, with nothing but their pixels to go by, it withholds an "
-            f"answer for {hundred(standard, 'abstained')} of 100."
+            "Shown images that it was not made for, with nothing but their pixels to go by, it withholds a "
+            f"label for {hundred(standard, 'abstained')} of 100."
         )
+        turned = result["others"]["turned"]
+        if turned["images"]:
+            yield (
+                "Shown images of the right kind that lie on their side or upside down, it withholds a label "
+                f"for {hundred(turned, 'abstained')} of 100. Whether its other answers are right was not "
+                "looked at."
+            )
     yield (
         "How often a positive answer is right depends on how common the disease is where it is used. The "
         "shares of the classes here were chosen by whoever made the data, so that figure is not given."
@@ -160,14 +203,3 @@ def _shortcuts(result: dict[str, Any]) -> Iterator[str]:
                 f"{other} of 100, this model {own}. So the figure does not show that it has learned "
                 "the disease."
             )
-
-
-def privacy(result: dict[str, Any]) -> str:
-    """The privacy statement in one sentence."""
-    if result["epsilon"] is None:
-        return "It was trained without any privacy guarantee."
-    return (
-        f"It was trained under differential privacy, epsilon {result['epsilon']:.2f} at delta "
-        f"{result['delta']:g} for each {result['unit']} ({result['adjacency']}): whatever anyone does with "
-        f"the model, it hardly depends on whether any one {result['unit']} was used for training."
-    )
