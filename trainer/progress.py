@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 Note = Callable[[str, int], str]
@@ -22,6 +22,21 @@ def noted(note: Note) -> Iterator[None]:
         yield
     finally:
         _note.reset(token)
+
+
+_MANY = 500
+"""Steps from which on `quietly` speaks."""
+
+
+def quietly(
+    title: str, steps: int, items: int | None = None
+) -> AbstractContextManager[Callable[[str], None]]:
+    """`progress`, but silent where the work on so few items takes no time worth telling."""
+    return progress(title, steps) if (steps if items is None else items) >= _MANY else nullcontext(_silent)
+
+
+def _silent(_: str) -> None:
+    pass
 
 
 @contextmanager

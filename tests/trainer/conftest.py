@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,23 @@ def _ledgers_of_a_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     monkeypatch.setenv("EDGE_LEDGER", str(tmp_path_factory.mktemp("ledgers")))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_notes_beside_indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests share an index and not their ledgers: no note may stop another, or lie beside real data."""
+    from trainer.privacy import marker
+
+    folder, numbers = tmp_path_factory.mktemp("notes"), count()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(marker, "beside", lambda index: folder / f"{next(numbers)}.ledger")
+        yield
+
+
 @pytest.fixture(scope="session")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty procedural images in an index: 40 to train on, 16 to test on, 4 of a class only in test."""
     import cv2
 
-    from trainer.prior import procedural
+    from trainer.phantoms import procedural
 
     folder = tmp_path_factory.mktemp("data")
     (folder / "phantoms").mkdir()

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from trainer.cli import build_parser
-from trainer.comparison import cli, material, recipes, results, run, search
+from trainer.comparison import cli, material, methods, plain, recipes, results, run, search
 from trainer.comparison.job import Job
 from trainer.data import dataset, uses
 from trainer.data.record import DataError
@@ -185,10 +185,10 @@ def test_refusals(drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(recipes.ComparisonError, match="--rows names nothing"):
         compare(drawn, tmp_path / "out", "--rows", "nothing")
     with pytest.raises(recipes.ComparisonError, match="--public NAME"):
-        material.research(tmp_path, "", "", {"my_patients"})
+        material.research(tmp_path, "", "", dataset.read(drawn))
     records = [r for r in dataset.read(drawn) if r.split == "train"]
     with pytest.raises(DataError, match="another split to judge by"):
-        material.load(records, "val", material.research(tmp_path, "", "x", set()), uses.KNOWN)
+        material.load(records, "val", material.research(tmp_path, "", "x", []), uses.KNOWN)
     if not torch.cuda.is_available():
         with pytest.raises(recipes.ComparisonError, match="no GPU here"):
             compare(drawn, tmp_path / "out", "--device", "cuda")
@@ -222,7 +222,7 @@ def test_gpu_results_are_kept_on_a_cpu_and_cpu_results_are_made_again_on_a_gpu(d
 
 
 def loaded(drawn: Path, folder: Path) -> material.Material:
-    terms = material.research(folder / "ledgers", "", "drawn images", set())
+    terms = material.research(folder / "ledgers", "", "drawn images", [])
     return material.load(dataset.read(drawn), "val", terms, dict(uses.KNOWN))
 
 
@@ -245,6 +245,81 @@ def test_settings_are_chosen_on_training_groups_alone(drawn: Path, tmp_path: Pat
     assert train | held == {record.group for record in images.train.records}
     # Looked up the second time.
     assert search.searched(job, "k", tmp_path)[1] == tried
+
+
+def test_every_row_that_is_trained_tries_as_many_settings() -> None:
+    for recipe in recipes.RECIPES:
+        if recipe.method == "ours":
+            assert recipe.tried == ("about 60" if recipe.family == "ours" else "as ours")
+        elif recipe.method != "probe":
+            assert [len(values) for values in recipe.search.values()] == [3], recipe.row
+    large = recipes.choose(["resnet50"])[0]
+    assert large.searching(large.with_effort("cpu")) == {**large.with_effort("cpu"), "epochs": 5}
+    assert large.search_cost("cpu") == pytest.approx(0.8 * 3 / 3)
+
+
+def test_a_rate_that_diverges_is_tried_and_not_chosen(drawn: Path, tmp_path: Path) -> None:
+    images = loaded(drawn, tmp_path)
+    recipe = dataclasses.replace(recipes.choose(["resnet50"])[0], search={"rate": (1e-3, 1e30)})
+    settings = {**recipe.with_effort("quick"), "batch": 4}
+    job = Job(recipe, settings, images, torch.device("cpu"), 1, 1e-5, cli.PRIOR, tmp_path)
+    chosen, tried = search.searched(job, "k", tmp_path)
+    assert tried is not None
+    assert [each["score"] is None for each in tried["tried"]] == [False, True]
+    assert "diverged at a learning rate of 1e+30" in tried["tried"][1]["failed"]
+    assert chosen.settings["rate"] == 1e-3
+    assert chosen.settings["epochs"] == recipe.with_effort("quick")["epochs"]
+
+
+def test_dp_sgd_rows_are_searched_too(drawn: Path, tmp_path: Path) -> None:
+    recipe = recipes.choose(["cnn-eps5"])[0]
+    settings = recipe.with_effort("quick")
+    images = loaded(drawn, tmp_path)
+    job = Job(recipe, settings, images, torch.device("cpu"), 1, 1e-5, cli.PRIOR, tmp_path)
+    chosen, tried = search.searched(job, "k", tmp_path)
+    assert tried is not None
+    assert [each["settings"]["rate"] for each in tried["tried"]] == [0.2, 0.5, 1.5]
+    made = methods.dp_sgd(chosen)
+    assert made.settings["engine"]["rate"] == tried["chosen"]["rate"]
+    (account,) = [
+        each for each in Ledgers(tmp_path / "ledgers").accounts() if each.count < len(images.train.records)
+    ]
+    assert [run.mode for run in account.runs] == ["research"] * 3
+
+
+class Steep(torch.nn.Module):
+    """One weight whose gradient is as large as one likes."""
+
+    def __init__(self, classes: int, slope: float) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.arange(classes) * 1e-4)
+        self.slope = slope
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.slope * self.weight.expand(len(x), -1)
+
+
+def test_without_privacy_no_gradient_is_clipped(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+
+    class Watched(torch.optim.AdamW):
+        def step(self, closure: object = None) -> None:
+            seen.append(float(self.param_groups[0]["params"][0].grad.norm()))
+
+    monkeypatch.setattr(torch.optim, "AdamW", Watched)
+    task = loaded(drawn, tmp_path).train
+    settings = {"epochs": 1, "batch": len(task.records), "rate": 1e-3, "decay": 0.0, "title": "t"}
+    net = Steep(len(task.classes), 1e4)
+    plain.train(net, task, plain.standard_input, torch.device("cpu"), **settings)  # type: ignore[arg-type]
+    assert max(seen) > 100
+
+
+def test_files_of_a_comparison_are_for_their_owner_alone(whole: Path) -> None:
+    files = [whole / f"comparison.{kind}" for kind in ("md", "json", "html")]
+    for file in [*files, *(whole / "results").glob("*.json")]:
+        assert file.stat().st_mode & 0o777 == 0o600, file
 
 
 def test_the_gate_takes_out_what_shows_nothing(drawn: Path, tmp_path: Path) -> None:

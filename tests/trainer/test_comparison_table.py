@@ -128,6 +128,30 @@ def test_markdown_and_json_say_the_same(folder: Path) -> None:
     assert "0.820±0.028" in said
 
 
+def test_the_table_says_how_many_settings_were_tried(folder: Path) -> None:
+    search = {
+        "chosen": {"rate": 0.001},
+        "tried": [
+            {"settings": {"rate": 0.001}, "score": 0.7},
+            {"settings": {"rate": 1.0}, "score": None, "failed": "diverged"},
+        ],
+        "shortened": {"epochs": 5},
+        "seconds": 1.0,
+    }
+    results.save(folder, made("resnet50", 1, 0.70, DRAWS, search=search))
+    known = rows(folder)
+    assert [known[name].tried for name in ("resnet50", "vgg16", "ours-eps2", "ours-noaug-eps2", "probe")] == [
+        "2", "3", "about 60", "as ours", "1",
+    ]  # fmt: skip
+    said = report.write(folder, list(results.load(folder).values()), {}, 3, html=True)
+    assert " about 60" in said
+    text = (folder / "comparison.md").read_text()
+    assert "| runs | settings tried |" in text
+    assert "each tried with epochs 5; 1 of them diverged" in text
+    assert "about 60 settings of its head were tried by cross-validation" in text
+    assert "settings tried" in (folder / "comparison.html").read_text()
+
+
 def test_page_has_a_plot_and_every_row(folder: Path) -> None:
     report.write(folder, list(results.load(folder).values()), {}, 3, html=True)
     html = (folder / "comparison.html").read_text()

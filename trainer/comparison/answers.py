@@ -53,7 +53,7 @@ def judge(answers: Answers, material: Material) -> Judged:
     for name, (statistic, rows) in _statistics(them, blind).items():
         headlines[name] = float(them.bootstrap.point(statistic, rows))
         draws[name] = [round(float(each), 4) for each in them.bootstrap.values(statistic, rows)]
-    full = figures(them, blind)
+    full = figures(them, np.asarray(blind.argmax(1), np.intp))
     full["within_source"] = within_sources(them)
     digest = hashlib.sha256(np.ascontiguousarray(answers.logits).tobytes()).hexdigest()
     return Judged(headlines, draws, full, digest)

@@ -61,9 +61,7 @@ def _compare(args: argparse.Namespace) -> int:
     effort: recipes.Effort = "quick" if args.quick else "gpu" if where.type == "cuda" else "cpu"
     records = dataset.read(args.data, args.only)
     args.split, judged = "train", args.split  # The ledger knows what is trained on.
-    terms = material.research(
-        args.ledger or default_folder(), data_name(args), args.public, {record.folder for record in records}
-    )
+    terms = material.research(args.ledger or default_folder(), data_name(args), args.public, records)
     images = material.load(records, judged, terms, uses.read_uses(args.uses))
     plan = run.Plan(chosen, args.seeds, args.out, where, effort, args.delta, args.prior, args.time_limit)
     missing = run.compare(plan, images)

@@ -15,7 +15,7 @@ from edge.imaging.bundle import ClassInfo, IntendedUse
 from edge.imaging.preprocess import Preprocessing
 from edge.settings import Quality
 from trainer.comparison.recipes import ComparisonError
-from trainer.data import dataset, sources
+from trainer.data import dataset, leaks, sources
 from trainer.evaluation import reads
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.folds import assign
@@ -68,7 +68,8 @@ class Material:
     def preprocessed(self, how: Preprocessing) -> Material:
         """The same images after other preprocessing, on both sides, as a bundle that names it would do."""
         sides = [
-            replace(task, images=dataset.load_all(task.records, how)) for task in (self.train, self.judged)
+            replace(task, images=dataset.load_all(task.records, how), preprocessing=how)
+            for task in (self.train, self.judged)
         ]
         return replace(self, train=sides[0], judged=sides[1], cache={})
 
@@ -127,7 +128,7 @@ def load(
         known: intended use by modality.
 
     Raises:
-        DataError: a split is empty, or an image cannot be used.
+        DataError: a split is empty or shares something with another one, or an image cannot be used.
     """
     train = [record for record in records if record.split == TRAIN]
     there = [record for record in records if record.split == split]
@@ -136,6 +137,7 @@ def load(
         raise dataset.DataError(
             f"needs images in {TRAIN!r} and in another split to judge by, {split!r}; there are {has}"
         )
+    leaks.refuse(records)
     labels = {record.label for record in train}
     kept = [record for record in there if record.label in labels]
     if not kept:
@@ -152,15 +154,22 @@ def load(
     )
 
 
-def research(ledgers: Path, data: str, public: str, folders: set[str]) -> Terms:
+def research(ledgers: Path, data: str, public: str, records: Sequence[dataset.Record]) -> Terms:
     """The terms of every run of a comparison.
+
+    Args:
+        ledgers: directory of the ledgers.
+        data: where the records were read from: for people.
+        public: the benchmark that a person says they are of; empty if nobody said so.
+        records: of all splits; of a benchmark if every image is on the list of public sets.
 
     Raises:
         ComparisonError: nobody says that the images are public; then a comparison would read them freely.
     """
-    if not (public or folders <= set(sources.KNOWN)):
+    benchmark = public or ", ".join(sources.published(records))
+    if not benchmark:
         raise ComparisonError(
             "trainer compare makes research runs, which are for public benchmarks whose images need no "
             "protection: say which one with --public NAME"
         )
-    return Terms(mode="research", ledgers=ledgers, data=data, public=public or ", ".join(sorted(folders)))
+    return Terms(mode="research", ledgers=ledgers, data=data, public=benchmark)

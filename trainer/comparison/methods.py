@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as fn
 
 from edge.imaging.preprocess import Preprocessing
 from trainer.comparison import plain
@@ -60,7 +61,9 @@ def dp_sgd(job: Job) -> Made:
     classes = len(task.classes)
     net: nn.Module = SmallCnn(classes) if settings["network"] == "small" else wide(classes, settings["wide"])
     refuse_batch_dependence(net, torch.randn(3, 3, 224, 224))
-    engine = _with(DpSgd(depth="all"), {**settings["engine"], "device": str(job.device)})
+    names = ("rate", "views")
+    asked: dict[str, Any] = {name: settings[name] for name in names if name in settings}
+    engine = _with(DpSgd(depth="all"), {**settings["engine"], **asked, "device": str(job.device)})
     if settings.get("nine_classes"):
         task = plain.nine_classes(task)
     # The engine asks of a network no more than that it maps inputs to logits.
@@ -117,7 +120,7 @@ def ours(job: Job) -> Made:
         _, net = run_record.load(Path(folder))
     said = record.privacy.model_dump(mode="json")
     return Made(
-        plain.answering(net, plain.three_channels, job.device),
+        _by_likeness(net, job.device),
         network_digest(net),
         {**settings, "engine": asdict(engine)},
         job.device if "device" in asdict(engine) else torch.device("cpu"),
@@ -130,6 +133,23 @@ def ours(job: Job) -> Made:
         },
         parameters=trained(net.head),
     )
+
+
+def _by_likeness(net: EdgeNet, where: torch.device) -> Callable[[Material], Answers]:
+    """Answers of the network that ships; with the modality unknown, of the group that an image looks like."""
+
+    def look(x: Tensor) -> Tensor:
+        features = net.features(x)
+        return torch.cat([net.head(features), fn.linear(features, net.likeness)], 1)
+
+    def answer(material: Material) -> Answers:
+        net.to(where).eval()
+        both = plain.batches(look, material.judged.images, plain.three_channels, where, "judged images")
+        logits, alike = np.split(np.asarray(both.numpy(), np.float32), 2, axis=1)
+        most = alike >= alike.max(1, keepdims=True)  # Classes of one group are equally alike.
+        return Answers(logits, np.where(most, logits, np.float32(-1e9)))
+
+    return answer
 
 
 def plain_head(job: Job) -> Made:

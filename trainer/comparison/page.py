@@ -36,6 +36,7 @@ def _body(rows: Sequence[Row], gone: Sequence[Difference], found: Sequence[Resul
     yield "<header><h1>Comparison of recipes</h1></header><main>"
     yield "".join(paragraph(each) for each in report.about(found, rows))
     yield paragraph(report.NOTE, "small")
+    yield paragraph(report.SEARCH)
     if found:
         yield "<h2>Accuracy against epsilon</h2>"
         yield figure(

@@ -1,4 +1,7 @@
-"""Training without privacy: no clipping, no noise, shuffled batches. Baselines drop all of it, not a part."""
+"""Training without privacy: no clipping, no noise, shuffled batches. Baselines drop all of it, not a part.
+
+What keeps it stable is the slow rise of the learning rate; a training that diverges all the same is refused.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,17 @@ from torch import Tensor, nn
 
 from trainer.comparison.answers import Answers
 from trainer.comparison.material import Material
+from trainer.comparison.recipes import ComparisonError
 from trainer.network.augment import augment
 from trainer.network.standardise import standardise
 from trainer.progress import progress
 from trainer.training.task import Task
 
 CHUNK = 64
+
+
+class DivergedError(ComparisonError):
+    """The training ran away; its network is worth nothing."""
 
 
 def nine_classes(task: Task) -> Task:
@@ -54,7 +62,7 @@ def train(
     decay: float,
     title: str,
 ) -> None:
-    """AdamW with one cycle of the rate on augmented images; ``model`` is trained in place.
+    """AdamW with one cycle of the rate on augmented images, in bfloat16; ``model`` is trained in place.
 
     Args:
         model: its parameters with ``requires_grad``.
@@ -66,8 +74,12 @@ def train(
         rate: largest learning rate.
         decay: weight decay.
         title: for the progress.
+
+    Raises:
+        DivergedError: the loss or a weight is no longer finite.
     """
-    model.to(where).train()
+    # Channels last in memory and half precision halve the time and more, on both kinds of device.
+    model.to(where, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
     count = len(task.records)
@@ -77,15 +89,26 @@ def train(
         for _ in range(epochs):
             order = torch.randperm(count).numpy().astype(np.intp)
             for rows in np.array_split(order, per_epoch):
-                logits = model(prepare(augment(gray(task.images[rows], where))))
+                with torch.autocast(where.type, torch.bfloat16):
+                    logits = model(prepare(augment(gray(task.images[rows], where))))
                 loss = task.loss(logits.float().cpu(), rows).mean()
+                if not torch.isfinite(loss):
+                    raise _diverged(rate)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(parameters, 5.0)
                 optimizer.step()
                 schedule.step()
                 advance("")
+    if not all(bool(torch.isfinite(each).all()) for each in parameters):  # the last step may have done it
+        raise _diverged(rate)
     model.eval()
+
+
+def _diverged(rate: float) -> DivergedError:
+    return DivergedError(
+        f"the training without privacy diverged at a learning rate of {rate:g}: its loss is not finite; "
+        "lower the rate of this row"
+    )
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Literal
 
 Family = Literal["no privacy", "paper", "published", "ours", "ablation", "probe"]
@@ -42,6 +43,10 @@ class Recipe:
     """In the place of both, for tests and for trying the command out."""
     search: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """Settings to choose on held-out groups of the training split: name -> values, in any combination."""
+    search_share: Mapping[str, float] = field(default_factory=dict)
+    """What the trainings of a search take less of, where full ones are not affordable: setting -> share."""
+    tried: str = "1"
+    """How many settings were tried, where that is no search of this table."""
     tuned: str = "fixed beforehand"
     """How the settings that are not searched were chosen."""
     wants_gpu: str = ""
@@ -56,9 +61,23 @@ class Recipe:
         """The settings on a machine."""
         return {**self.settings, **{"cpu": self.cpu, "gpu": self.gpu, "quick": self.quick}[effort]}
 
+    def searching(self, settings: Settings) -> dict[str, Any]:
+        """The settings of a search's trainings, of those of the row: with less of `search_share`."""
+        less = {name: max(1, round(part * settings[name])) for name, part in self.search_share.items()}
+        return {**settings, **less}
+
     def cost(self, effort: Effort) -> float:
         """Expected minutes of one repetition at full size."""
         return self.gpu_minutes if effort == "gpu" else self.minutes
+
+    def search_cost(self, effort: Effort) -> float:
+        """Expected cost of the search, in repetitions; it trains on four fifths of the images."""
+        if not self.search:
+            return 0.0
+        full = self.with_effort(effort)
+        less = self.searching(full)
+        share = prod(float(less[name]) / float(full[name]) for name in self.search_share)
+        return 0.8 * share * float(prod(len(values) for values in self.search.values()))
 
 
 _HE = "He et al. 2015 (arXiv 1512.03385), table 1, 50 layers; from scratch"
@@ -73,14 +92,16 @@ _QUICK_ENGINE = {"trial": {"steps": 3, "views": 2, "sampling_rate": 1.0}}
 """Of these the engine takes those that it has."""
 _QUICK_HEAD = {"prior_images": 32, "whitening_images": 24, "steps": 4}
 _RATES = {"rate": (2.0, 8.0, 25.0)}
-_WIDE = {"steps": 300, "sampling_rate": 0.1, "clip": 1.0, "rate": 2.0, "momentum": 0.0, "averaging": 0.98}
+_WIDE = {"steps": 300, "sampling_rate": 0.1, "clip": 1.0, "momentum": 0.0, "averaging": 0.98}
 _PLAIN = {"batch": 64, "rate": 1e-3, "decay": 0.05}
+_THIRD = {"epochs": 1 / 3}
 
 
 def _ours(row: str, title: str, family: Family, epsilon: float, **settings: Any) -> Recipe:
     return Recipe(
-        row, title, family, "ours", _OURS, epsilon, settings, quick=_QUICK_ENGINE, tuned=_TUNED, minutes=6
-    )
+        row, title, family, "ours", _OURS, epsilon, settings, quick=_QUICK_ENGINE, tuned=_TUNED, minutes=6,
+        tried="about 60" if family == "ours" else "as ours",
+    )  # fmt: skip
 
 
 RECIPES: tuple[Recipe, ...] = (
@@ -88,26 +109,30 @@ RECIPES: tuple[Recipe, ...] = (
         "resnet50", "ResNet-50", "no privacy", "network", _HE,
         settings={"network": "resnet50", "nine_classes": True, **_PLAIN},
         cpu={"side": 64, "epochs": 15}, gpu={"side": 224, "epochs": 90}, quick={"side": 32, "epochs": 1},
+        search={"rate": (3e-4, 1e-3, 3e-3)}, search_share=_THIRD,
         wants_gpu="224 px and 90 epochs", minutes=40, gpu_minutes=20,
     ),
     Recipe(
         "vgg16", "VGG-16", "no privacy", "network", _VGG,
         settings={"network": "vgg16", "nine_classes": True, **_PLAIN, "rate": 3e-4},
         cpu={"side": 64, "epochs": 10}, gpu={"side": 224, "epochs": 90}, quick={"side": 32, "epochs": 1},
+        search={"rate": (1e-4, 3e-4, 1e-3)}, search_share=_THIRD,
         wants_gpu="224 px and 90 epochs", minutes=55, gpu_minutes=25,
     ),
     Recipe(
         "cnn-eps5", "small CNN + DP-SGD", "paper", "dp-sgd",
         "three convolutions and two linear layers, DP-SGD (Abadi et al. 2016, arXiv 1607.00133), 64 px",
-        epsilon=5.0, settings={"network": "small", "nine_classes": True, "engine": {**_WIDE, "rate": 0.5}},
-        quick={"engine": {"steps": 2, "sampling_rate": 1.0}}, minutes=13, gpu_minutes=2,
+        epsilon=5.0, settings={"network": "small", "nine_classes": True, "rate": 0.5, "engine": _WIDE},
+        quick={"engine": {"steps": 2, "sampling_rate": 1.0}}, search={"rate": (0.2, 0.5, 1.5)},
+        minutes=13, gpu_minutes=2,
     ),
     Recipe(
         "scratch-eps2", "from scratch, DP-SGD", "published", "dp-sgd", _DE, epsilon=2.0,
-        settings={"network": "wide"},
-        cpu={"wide": 1, "engine": {**_WIDE, "views": 2}},
-        gpu={"wide": 4, "engine": {**_WIDE, "views": 8, "steps": 600, "sampling_rate": 0.2, "physical": 128}},
-        quick={"wide": 1, "engine": {"steps": 2, "sampling_rate": 1.0, "views": 2}},
+        settings={"network": "wide", "rate": 2.0},
+        cpu={"wide": 1, "views": 2, "engine": _WIDE},
+        gpu={"wide": 4, "views": 8, "engine": {**_WIDE, "steps": 600, "sampling_rate": 0.2, "physical": 128}},
+        quick={"wide": 1, "views": 2, "engine": {"steps": 2, "sampling_rate": 1.0}},
+        search={"rate": (0.7, 2.0, 6.0)}, search_share={"views": 1 / 8},
         wants_gpu="a network four times as wide, 8 views, 600 steps", minutes=40, gpu_minutes=30,
     ),
     Recipe(

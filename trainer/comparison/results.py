@@ -58,10 +58,12 @@ def path(folder: Path, row: str, repetition: int, kind: str = FOLDER) -> Path:
 
 
 def write(target: Path, text: str) -> None:
-    """Write a file so that it is whole on the disk or not there, also when power goes."""
+    """Write a file so that it is whole on the disk or not there, also when power goes (0600)."""
     target.parent.mkdir(parents=True, exist_ok=True)
     half = target.with_name(target.name + ".part")
-    with half.open("w", encoding="utf-8") as file:
+    half.unlink(missing_ok=True)  # what a killed call left may be open to others
+    handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

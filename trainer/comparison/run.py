@@ -194,10 +194,7 @@ def _seconds(item: Item, plan: Plan, material: Material, done: Mapping[tuple[str
         return float(known[-1].cost["seconds"] or 0)
     if effort == "quick":
         return 10.0
-    searches = 1.0
-    if item.repetition == 1:
-        for values in item.recipe.search.values():
-            searches += 0.8 * len(values)
+    searches = 1.0 + (item.recipe.search_cost(effort) if item.repetition == 1 else 0.0)
     return 60 * item.recipe.cost(effort) * searches * max(0.02, len(material.train.records) / FULL)
 
 

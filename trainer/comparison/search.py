@@ -1,7 +1,7 @@
 """Choosing settings without the judged split: trained on most training groups, compared on the others.
 
-Each setting that is tried is a training of its own: private ones stand in the ledger as research runs, and
-the seconds of a search are told apart from those of a run.
+Each setting that is tried is a training of its own, where full ones are not affordable a shorter one: private
+ones stand in the ledger as research runs, and the seconds of a search are told apart from those of a run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import torch
 from trainer.comparison.answers import mean_balanced
 from trainer.comparison.job import Job
 from trainer.comparison.methods import METHODS
+from trainer.comparison.plain import DivergedError
+from trainer.comparison.recipes import ComparisonError
 from trainer.comparison.results import write
 
 
@@ -39,18 +41,27 @@ def searched(job: Job, key: str, folder: Path) -> tuple[Job, dict[str, Any] | No
 def _search(job: Job) -> dict[str, Any]:
     started = time.monotonic()
     inner = job.material.inner()
-    tried = []
+    tried: list[dict[str, Any]] = []
     names = list(job.recipe.search)
+    base = job.recipe.searching(job.settings)
     for values in product(*job.recipe.search.values()):
         settings = dict(zip(names, values, strict=True))
         # The same start for all, so that settings are compared and not luck.
         torch.manual_seed(0)
-        made = METHODS[job.recipe.method](replace(job, settings={**job.settings, **settings}, material=inner))
+        try:
+            made = METHODS[job.recipe.method](replace(job, settings={**base, **settings}, material=inner))
+        except DivergedError as error:
+            tried.append({"settings": settings, "score": None, "failed": str(error)})
+            continue
         tried.append({"settings": settings, "score": round(mean_balanced(made.answer(inner), inner), 4)})
-    best = max(tried, key=lambda each: float(each["score"]))  # type: ignore[arg-type]
+    able = [each for each in tried if each["score"] is not None]
+    if not able:
+        raise ComparisonError(f"every setting that was tried diverged: {tried[-1]['failed']}")
+    best = max(able, key=lambda each: float(each["score"]))
     return {
         "chosen": best["settings"],
         "tried": tried,
+        "shortened": {name: base[name] for name in job.recipe.search_share},
         "by": "mean within-modality balanced accuracy on held-out training groups",
         "seconds": round(time.monotonic() - started, 1),
     }

@@ -17,9 +17,9 @@ from torch.nn import functional as fn
 
 from trainer.comparison.small_networks import PRIOR_WIDTHS, SIDE, Residual
 from trainer.network.standardise import standardise
-from trainer.prior import procedural
+from trainer.phantoms import procedural
+from trainer.phantoms.drawing import Labels
 from trainer.prior.chunks import VERSION
-from trainer.prior.drawing import Labels
 from trainer.progress import progress
 
 BATCH = 48

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,16 @@ class Row:
         if self.recipe.wants_gpu and first.effort == "cpu":
             return f"NOT USED; it would give {self.recipe.wants_gpu}"
         return "not used by this method" if first.effort == "gpu" else "not needed"
+
+    @property
+    def tried(self) -> str:
+        """How many settings were tried before the row was judged."""
+        first = self.results[0] if self.results else None
+        if first is not None and first.search:
+            return str(len(first.search["tried"]))
+        if self.recipe.search and (first is None or first.effort != "quick"):
+            return str(prod(len(values) for values in self.recipe.search.values()))
+        return self.recipe.tried
 
     def mean_cost(self, name: str) -> float | None:
         """Mean of a cost over the repetitions; of memory, the largest."""
