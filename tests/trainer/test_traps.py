@@ -241,7 +241,8 @@ def test_progress_shows_the_budget_and_nothing_of_the_images(
         task, engine, epsilon=2.0, delta=DELTA, prior=ROOT / "trainer/prior/prior.npz", out=tmp_path / "run",
         data_note={}, terms=terms,
     )  # fmt: skip
-    lines = capsys.readouterr().err.splitlines()
+    note, *lines = capsys.readouterr().err.splitlines()
+    assert note.startswith(f"NOTE: {terms.ledgers} is a new directory of ledgers")
     allowed = re.compile(r"[\w\- ]+: \d+/\d+, \d+ s left ?(epsilon (\d\.\d\d) of 2\.00 spent)?")
     assert all(allowed.fullmatch(line) for line in lines), lines
     spent = [float(found[2]) for line in lines if (found := allowed.fullmatch(line)) and found[1]]
