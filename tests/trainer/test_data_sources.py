@@ -98,7 +98,7 @@ def _copy(rows: Rows, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("leak", "message"),
-    [(_group, "groups in several splits (1)"), (_copy, "identical files in several splits (1)")],
+    [(_group, "groups in several splits: 1"), (_copy, "identical files in several splits: 1")],
 )
 def test_splits_that_share_something_are_refused_and_nothing_is_spent(
     hospital: Path,

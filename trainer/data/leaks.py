@@ -20,7 +20,7 @@ def refuse(records: Sequence[Record]) -> None:
         records: of all splits. Of one split there is nothing to compare.
 
     Raises:
-        SplitError: they share something; counts, names and what to do.
+        SplitError: they share something; counts and what to do.
     """
     if len({record.split for record in records}) < 2:
         return

@@ -19,11 +19,10 @@ from trainer.data.duplicates import exact
 from trainer.data.record import DataError, Record
 
 NAMES = {2: ("train", "test"), 3: ("train", "val", "test")}
-_SHOWN = 10
 
 
 class SplitError(DataError):
-    """The splits cannot be used; the message says which groups or files stand in two of them."""
+    """The splits cannot be used; the message says how much stands in two of them."""
 
 
 def problems(records: Sequence[Record], digests: Sequence[str] = ()) -> dict[str, list[str]]:
@@ -57,14 +56,12 @@ def check(records: Sequence[Record], digests: Sequence[str] = ()) -> None:
     """
     found = problems(records, digests)
     if found:
-        lines = [
-            f"{what} ({len(which)}):\n  "
-            + "\n  ".join(which[:_SHOWN])
-            + (f"\n  and {len(which) - _SHOWN} more" if len(which) > _SHOWN else "")
-            for what, which in found.items()
-        ]
-        remedy = "nothing was trained or judged; make new splits with trainer split INDEX --out NEW.csv"
-        raise SplitError("\n".join([*lines, remedy]))
+        # Counts alone: names of groups and files may tell who a patient is, and errors end up in logs.
+        counts = "; ".join(f"{what}: {len(which)}" for what, which in found.items())
+        raise SplitError(
+            f"{counts}. Nothing was trained or judged. Make new splits with trainer split INDEX --out "
+            "NEW.csv; trainer data INDEX --out REPORT lists them in a report that stays on the workstation"
+        )
 
 
 def _spanning(records: Sequence[Record], keys: Sequence[str]) -> list[str]:

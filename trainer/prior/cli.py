@@ -1,4 +1,4 @@
-"""``trainer pretrain``: make the prior that comes with the trainer again, or another one."""
+"""``trainer pretrain``: make a prior from phantoms."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trainer.data.record import Record
 
 PRIOR = Path(__file__).parents[1] / "prior" / "prior.npz"
-"""The prior that comes with the trainer; ``trainer pretrain`` makes it again."""
+"""The prior that comes with the trainer; ``trainer pretrain`` makes another."""
 
 _SETTINGS = (
     "steps", "sampling_rate", "clip", "rate", "views",
