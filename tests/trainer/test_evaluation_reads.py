@@ -31,16 +31,37 @@ def test_a_copied_split_is_the_same_split(tmp_path: Path) -> None:
     key = reads.split_digest(first)
     assert reads.split_digest(again) == key
     assert reads.split_digest(changed) != key
-    assert reads.count_read(key, "test", 2, "m", tmp_path) == 1
-    assert reads.count_read(key, "holdout", 2, "m", tmp_path) == 2
-    assert reads.count_read(reads.split_digest(changed), "test", 2, "m", tmp_path) == 1
+    assert reads.count_read(key, "test", first, "m", tmp_path) == 1
+    assert reads.count_read(key, "holdout", again, "m", tmp_path) == 2
     path = tmp_path / reads.FILE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [json.loads(line)["read"] for line in path.read_text().splitlines()] == [1, 2, 1]
+    assert [json.loads(line)["read"] for line in path.read_text().splitlines()] == [1, 2]
+
+
+def test_a_part_of_a_split_is_a_read_of_it(tmp_path: Path) -> None:
+    whole = files(tmp_path / "a", [b"one", b"two", b"three"])
+    other = files(tmp_path / "b", [b"four", b"five"])
+
+    def read(records: list[Record]) -> int:
+        return reads.count_read(reads.split_digest(records), "test", records, "m", tmp_path)
+
+    assert read(whole) == 1
+    assert read(whole[:1]) == 2
+    assert read([*other, whole[2]]) == 2
+    assert read(other[1:]) == 2
+    assert read(whole) == 4
+    assert read(files(tmp_path / "c", [b"six"])) == 1
+
+
+def test_reads_counted_before_images_were_noted_still_count(tmp_path: Path) -> None:
+    records = files(tmp_path / "a", [b"one"])
+    key = reads.split_digest(records)
+    (tmp_path / reads.FILE).write_text(json.dumps({"split": key, "name": "test", "read": 1}) + "\n")
+    assert reads.count_read(key, "test", records, "m", tmp_path) == 2
 
 
 def _count(where: Path) -> int:
-    return reads.count_read("k", "test", 1, "m", where)
+    return reads.count_read("k", "test", [], "m", where)
 
 
 def test_readers_at_once_are_counted_one_by_one(tmp_path: Path) -> None:
@@ -67,7 +88,7 @@ def test_what_cannot_be_counted_is_not_read(tmp_path: Path) -> None:
 
 def test_the_directory_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGE_LEDGER", str(tmp_path / "here"))
-    assert reads.count_read("k", "test", 1, "m") == 1
+    assert reads.count_read("k", "test", [], "m") == 1
     assert (tmp_path / "here" / reads.FILE).is_file()
 
 
@@ -75,5 +96,5 @@ def test_the_count_lies_beside_ledgers_and_is_none(tmp_path: Path) -> None:
     """A ledger that nobody can read stops training; the count of reads must not be taken for one."""
     from trainer import cli
 
-    assert reads.count_read("00", "test", 1, "ff", tmp_path) == 1
+    assert reads.count_read("00", "test", [], "ff", tmp_path) == 1
     assert cli.main(["ledger", "show", "--ledger", str(tmp_path)]) == 0

@@ -13,6 +13,7 @@ from torch.nn import functional as fn
 
 from trainer.network.edge_net import EdgeNet
 from trainer.privacy import paired
+from trainer.privacy.batch_check import BatchDependenceError
 from trainer.privacy.ghost import GhostError
 from trainer.privacy.instantiated import Instantiated, samples_of
 from trainer.privacy.layer_gradients import layer_gradient
@@ -303,7 +304,7 @@ def test_physical_batches_never_split_a_unit() -> None:
 
 def test_what_mixes_records_is_refused() -> None:
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
-    with pytest.raises(StepError, match=r"BatchNorm2d.*GroupNorm"):
+    with pytest.raises(BatchDependenceError, match=r"BatchNorm2d.*GroupNorm"):
         sums(net, "ghost", views=1, physical=4)
 
 

@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from trainer.data.options import add_data
+
 
 def _audit(args: argparse.Namespace) -> int:
     from trainer.audit import material, page, suite
@@ -35,10 +37,6 @@ def _audit(args: argparse.Namespace) -> int:
     return 0
 
 
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
-
-
 def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``audit``."""
     each = sub.add_parser(
@@ -47,11 +45,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         description="Exit code 1 if the claimed epsilon is contradicted. Results stay on the workstation.",
     )
     each.add_argument("--run", type=Path, required=True, dest="run_dir", help="run directory of trainer fit")
-    each.add_argument(
-        "--data", type=Path, required=True, help="the data that the run was trained on, as for trainer fit"
-    )
-    each.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
-    each.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
+    add_data(each, "the data that the run was trained on, as for trainer fit")
     each.add_argument("--split", default="train", help="what the run was trained on")
     each.add_argument("--others", default="val", help="split of images that it was not trained on")
     each.add_argument("--json", type=Path, help="where to write all figures")

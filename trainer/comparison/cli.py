@@ -5,13 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from trainer.data.options import names
+from trainer.prior import SHIPPED
 from trainer.privacy.cli import add_ledger
-
-PRIOR = Path(__file__).parents[1] / "prior" / "prior.npz"
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
 
 
 def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,9 +20,9 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "on a public benchmark, counted in the ledger, and every look at a split is counted.",
     )
     each.add_argument("--data", type=Path, required=True, help="CSV index with the splits")
-    each.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
+    each.add_argument("--only", type=names, default=[], help="sets or sources to take, comma-separated")
     each.add_argument("--out", type=Path, required=True, help="folder of results and tables")
-    each.add_argument("--rows", type=_names, default=[], help="rows to run, comma-separated; default: all")
+    each.add_argument("--rows", type=names, default=[], help="rows to run, comma-separated; default: all")
     each.add_argument("--list", action="store_true", help="name the rows, and do nothing")
     each.add_argument("--seeds", type=int, default=3, help="repetitions of each row (default 3)")
     each.add_argument("--split", choices=("test", "val"), default="test", help="what is judged on")
@@ -35,7 +31,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--time-limit", type=float, metavar="MIN", help="begin nothing that would not end in time"
     )
     each.add_argument("--delta", type=float, default=1e-5)
-    each.add_argument("--prior", type=Path, default=PRIOR, help="npz of trainer pretrain")
+    each.add_argument("--prior", type=Path, default=SHIPPED, help="npz of trainer pretrain")
     each.add_argument("--uses", type=Path, help="JSON: modality of the index -> intended use")
     each.add_argument("--public", default="", metavar="NAME", help="the public benchmark of the images")
     each.add_argument("--html", action="store_true", help="also write the table as a page with plots")

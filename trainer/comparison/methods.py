@@ -67,7 +67,9 @@ def dp_sgd(job: Job) -> Made:
     if settings.get("nine_classes"):
         task = plain.nine_classes(task)
     # The engine asks of a network no more than that it maps inputs to logits.
-    _, privacy = private_run(job, engine, lambda spend: engine.train(cast("EdgeNet", net), task, spend))
+    one = cast("EdgeNet", net)
+    engine.check(one, task)
+    _, privacy = private_run(job, engine, lambda spend: engine.train(one, task, spend))
     answer = plain.answering(net, network_input, job.device)
     made = {**settings, "engine": asdict(engine)}
     return Made(answer, network_digest(net), made, job.device, privacy, parameters=trained(net))

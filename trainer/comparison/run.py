@@ -157,7 +157,9 @@ def _one(item: Item, plan: Plan, material: Material) -> Result:
         torch.seed()  # Drawn anew; noise and samples come from the operating system whatever this is.
     made = METHODS[recipe.method](job)
     task = job.material.judged
-    number = reads.count_read(material.judged_digest, material.split, len(task.records), made.model_sha256)
+    number = reads.count_read(
+        material.judged_digest, material.split, task.records, made.model_sha256, material.terms.ledgers
+    )
     judged = judge(made.answer(job.material), job.material)
     cost = meter.read()
     return Result(

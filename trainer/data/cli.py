@@ -1,28 +1,11 @@
-"""Commands ``trainer data`` and ``trainer split``, and the options that name data everywhere else."""
+"""Commands ``trainer data`` and ``trainer split``."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from edge.imaging.preprocess import Preprocessing
-
-
-def add_preprocessing(parser: argparse.ArgumentParser) -> None:
-    """Add the optional steps of preprocessing, off by default; read them with `preprocessing`."""
-    parser.add_argument(
-        "--denoise", action="store_true", help="a 3x3 median at 224 x 224; the box will do the same"
-    )
-    parser.add_argument(
-        "--perspective",
-        action="store_true",
-        help="rectify a film photographed at an angle; the box will do the same",
-    )
-
-
-def preprocessing(args: argparse.Namespace) -> Preprocessing:
-    """What the options of `add_preprocessing` ask for."""
-    return Preprocessing(perspective=args.perspective, denoise=args.denoise)
+from trainer.data.options import add_preprocessing, add_selection, names, preprocessing
 
 
 def _split(args: argparse.Namespace) -> int:
@@ -57,10 +40,6 @@ def _data(args: argparse.Namespace) -> int:
     return 0
 
 
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
-
-
 def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the room's commands."""
     each = sub.add_parser(
@@ -71,9 +50,8 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     each.add_argument("data", type=Path, metavar="INDEX", help="CSV index, or a folder per class")
     each.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder, made if missing (0700)")
-    each.add_argument("--split", type=_names, default=[], help="splits to look at; default: all")
-    each.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
-    each.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
+    each.add_argument("--split", type=names, default=[], help="splits to look at; default: all")
+    add_selection(each)
     add_preprocessing(each)
     each.set_defaults(run=_data)
 

@@ -11,12 +11,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.data.options import add_data, names
 from trainer.evaluation.errors import EvaluationError
+from trainer.evaluation.parts import PARTS
+from trainer.privacy.cli import add_ledger
 
 if TYPE_CHECKING:
     from edge.imaging.preprocess import Preprocessing
-
-PARTS = ("shortcut", "degraded", "faithfulness", "precision")
 
 
 def _evaluate(args: argparse.Namespace) -> int:
@@ -35,6 +36,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         whole=dataset.read(args.data, (), args.modality),
         skip=skip,
         strangers=_strangers(args),
+        ledgers=args.ledger,
     )
     if args.folds:
         result["cross_validation"] = _cross_validation(
@@ -87,7 +89,7 @@ def _cross_validation(
     recipe = fold_training.of_run(args.run_dir) if args.run_dir else fold_training.usual(args.depth)
     recipe = replace(recipe, preprocessing=how or recipe.preprocessing)
     name = data_name(argparse.Namespace(data=args.data, only=args.only, split="train and val, folds"))
-    terms = fold_training.terms(name, benchmark)
+    terms = fold_training.terms(name, benchmark, args.ledger)
     train = fold_training.trainer(uses.read_uses(args.uses), recipe, epsilon, delta, terms)
     found = cross_validate(records, args.folds, train)
     about = {"epsilon": epsilon, "delta": delta, "splits": list(splits), "recipe": recipe.to_json()}
@@ -112,16 +114,9 @@ def _cross_validate(args: argparse.Namespace) -> int:
     return 0
 
 
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data", type=Path, required=True, help="CSV index, or a folder with one folder per class"
-    )
-    parser.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
-    parser.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add_data(parser)
+    add_ledger(parser)
     parser.add_argument("--json", type=Path, help="where to write all figures; for you alone (0600)")
     parser.add_argument("--public", default="", help="for folds: the public benchmark that the images are of")
     parser.add_argument("--uses", type=Path, help="for folds: JSON, modality of the index -> intended use")
@@ -143,7 +138,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this room's commands."""
     each = sub.add_parser("evaluate", help="judge a bundle on a split")
-    _add_data(each)
+    _add_common(each)
     each.add_argument("--bundle", type=Path, required=True)
     each.add_argument("--root", type=Path, help="trusted root; default: the bundle's own")
     each.add_argument("--split", default="test")
@@ -158,7 +153,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="also show it images that it was not made for: drawn ones, EDGE_DATA's dicom and faces, "
         "and those of this folder or index",
     )
-    each.add_argument("--skip", type=_names, default=[], help=f"parts to leave out: {', '.join(PARTS)}")
+    each.add_argument("--skip", type=names, default=[], help=f"parts to leave out: {', '.join(PARTS)}")
     each.add_argument(
         "--folds", type=int, default=0, help="also cross-validate at the bundle's epsilon; see --run"
     )
@@ -167,7 +162,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each = sub.add_parser(
         "cross-validate", help="train and judge over folds of train and val, as research runs"
     )
-    _add_data(each)
+    _add_common(each)
     each.add_argument("--epsilon", type=float, required=True)
     each.add_argument("--delta", type=float, required=True)
     each.add_argument("--folds", type=int, default=5)

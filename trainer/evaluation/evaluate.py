@@ -23,14 +23,12 @@ from trainer.evaluation import (
     subgroups,
 )
 from trainer.evaluation.judge import figures, judge, scored
+from trainer.evaluation.parts import PARTS
 from trainer.evaluation.runner import Runner, answers_unknown, own_probabilities
 from trainer.evaluation.table import table
 from trainer.progress import progress
 
 __all__ = ["PARTS", "Others", "evaluate", "judge", "probabilities", "table"]
-
-PARTS = ("shortcut", "degraded", "faithfulness", "precision")
-"""What takes time beyond the main figures; each can be left out."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,7 @@ def evaluate(
     whole: Sequence[dataset.Record] | None = None,
     skip: Collection[str] = (),
     strangers: Others | None = None,
+    ledgers: Path | None = None,
 ) -> dict[str, Any]:
     """Read one split of an index and judge the bundle on it. The read is counted before it is made.
 
@@ -67,6 +66,7 @@ def evaluate(
         whole: all records of the index, by which the split is known when reads are counted; None: the same.
         skip: names of `PARTS` to leave out.
         strangers: also show it images that it was not made for.
+        ledgers: directory where reads are counted; None takes `default_folder`.
 
     Raises:
         DataError: the split is empty, holds no class of the bundle, or shares a group, a patient or a file
@@ -83,7 +83,7 @@ def evaluate(
         raise dataset.DataError("no image of the split is of a class that the bundle knows")
     leaks.refuse(whole or records)
     key = reads.split_digest(record for record in whole or records if record.split == split)
-    number = reads.count_read(key, split, len(kept), bundle.model_digest("fp32").hex())
+    number = reads.count_read(key, split, kept, bundle.model_digest("fp32").hex(), ledgers)
     print(f"this is read number {number} of this split")
 
     # Perspective is corrected at full size, as on the box; denoising is done by the runner.

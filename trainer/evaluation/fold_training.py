@@ -18,11 +18,12 @@ from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.folds import Predictor, Train
 from trainer.evaluation.runner import Runner, own_probabilities
 from trainer.network import onnx_graph
+from trainer.prior import SHIPPED
+from trainer.privacy.folder import default_folder
 from trainer.training.engine import Engine
 from trainer.training.fit import Terms
 from trainer.training.units import DEFAULT_CAP, UnitName
 
-PRIOR = Path(__file__).parents[1] / "prior" / "prior.npz"
 PLAIN = Preprocessing()
 
 
@@ -36,7 +37,7 @@ class Recipe:
     unit: UnitName = "image"
     cap: int = DEFAULT_CAP
     """With the unit patient: images of a patient that are used, at most."""
-    prior: Path | None = PRIOR
+    prior: Path | None = SHIPPED
     preprocessing: Preprocessing = PLAIN
 
     def to_json(self) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def usual(depth: str) -> Recipe:
 
     engine = fit.ENGINES[depth]()
     words = f"The usual recipe of trainer fit (depth {depth}, per image), which need not be this network's"
-    return Recipe(engine, words, prior=PRIOR if engine.needs_prior else None)
+    return Recipe(engine, words, prior=SHIPPED if engine.needs_prior else None)
 
 
 def of_run(path: Path) -> Recipe:
@@ -85,19 +86,20 @@ def of_run(path: Path) -> Recipe:
         f"The recipe of the run {path.name} (settings, unit of privacy and preprocessing)",
         unit,
         cap if unit == "patient" else DEFAULT_CAP,
-        None if record.training.get("prior") == "none" else PRIOR,
+        None if record.training.get("prior") == "none" else SHIPPED,
         parse(record.preprocess),
     )
 
 
-def terms(name: str, benchmark: str) -> Terms:
+def terms(name: str, benchmark: str, ledgers: Path | None = None) -> Terms:
     """Research terms.
 
     Args:
         name: where the records come from, for the ledger, which counts every fold.
         benchmark: the public set that they are of.
+        ledgers: directory of the ledgers; None takes `default_folder`.
     """
-    return Terms(mode="research", data=name, public=benchmark)
+    return Terms(mode="research", ledgers=ledgers or default_folder(), data=name, public=benchmark)
 
 
 def trainer(

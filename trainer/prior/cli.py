@@ -8,9 +8,6 @@ from pathlib import Path
 
 from trainer.prior.plan import Plan
 
-PRIOR = Path(__file__).with_name("prior.npz")
-"""The prior that comes with the trainer."""
-
 
 def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the trainer's parser."""

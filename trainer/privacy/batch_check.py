@@ -11,6 +11,20 @@ class BatchDependenceError(ValueError):
     """The network cannot be trained privately; the message names the layer."""
 
 
+def refuse_batch_norm(net: nn.Module) -> None:
+    """Refuse layers that are known to mix the images of a batch.
+
+    Raises:
+        BatchDependenceError: there is one.
+    """
+    for name, layer in net.named_modules():
+        if isinstance(layer, _BatchNorm) or getattr(layer, "track_running_stats", False):
+            raise BatchDependenceError(
+                f"layer {name or 'net'} ({type(layer).__name__}) mixes the images of a batch, which voids a "
+                "guarantee for each; take GroupNorm"
+            )
+
+
 def refuse_batch_dependence(net: nn.Module, example: Tensor) -> None:
     """Refuse BatchNorm and the like by name, and anything else by what it does.
 
@@ -22,12 +36,7 @@ def refuse_batch_dependence(net: nn.Module, example: Tensor) -> None:
         BatchDependenceError: an image's output depends on the others in its batch, so that clipping its own
             gradient bounds nothing.
     """
-    for name, layer in net.named_modules():
-        if isinstance(layer, _BatchNorm) or getattr(layer, "track_running_stats", False):
-            raise BatchDependenceError(
-                f"layer {name or 'net'} ({type(layer).__name__}) mixes the images of a batch, which voids a "
-                "guarantee for each; take GroupNorm"
-            )
+    refuse_batch_norm(net)
     was_training = net.training
     net.train()
     for layer in net.modules():

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainer.data.options import add_selection
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -19,8 +21,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
     each = inner.add_parser("open", help="open the ledger of a data set, with its budget")
     each.add_argument("data", type=Path, help="CSV index, or a folder with one folder per class")
-    each.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
-    each.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
+    add_selection(each)
     each.add_argument("--split", default="train")
     each.add_argument("--epsilon", type=float, required=True)
     each.add_argument("--delta", type=float, required=True, help="below 1/n")
@@ -41,10 +42,6 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument("--reason", required=True)
     add_ledger(each)
     each.set_defaults(run=_raise)
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
 
 
 def add_ledger(parser: argparse.ArgumentParser) -> None:

@@ -18,10 +18,10 @@ from opacus import GradSampleModule
 from opacus.grad_sample.functorch import ft_compute_per_sample_gradient
 from opacus.optimizers import DPOptimizer
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from trainer.privacy import noise
+from trainer.privacy.batch_check import refuse_batch_norm
 from trainer.privacy.ghost import GhostError, GhostGradients, Loss
 from trainer.privacy.instantiated import sampler_of
 from trainer.privacy.parts import Cutter, Part
@@ -153,7 +153,8 @@ class PrivateStepper:
         team: the processes that step together. Each takes a part of each sample.
 
     Raises:
-        StepError: the model or the optimizer breaks the guarantee.
+        StepError: the optimizer breaks the guarantee, or a setting makes no sense.
+        BatchDependenceError: a layer mixes the records of a batch.
         GhostError: a layer's gradients cannot be taken record by record.
     """
 
@@ -209,12 +210,7 @@ class PrivateStepper:
 
 
 def _check(model: nn.Module, optimizer: Optimizer, physical: int, views: int) -> None:
-    for name, layer in model.named_modules():
-        if isinstance(layer, _BatchNorm) or getattr(layer, "track_running_stats", False):
-            raise StepError(
-                f"{type(layer).__name__} ({name or 'the model itself'}) mixes the records of a batch, "
-                "which voids a guarantee for each of them; take GroupNorm instead"
-            )
+    refuse_batch_norm(model)
     trained = {id(p) for p in model.parameters() if p.requires_grad}
     stepped = {id(p) for group in optimizer.param_groups for p in group["params"] if p.requires_grad}
     if not trained or trained != stepped:

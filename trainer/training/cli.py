@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.data.cli import add_preprocessing, preprocessing
+from trainer.data.options import add_data, add_preprocessing, preprocessing
+from trainer.prior import SHIPPED
 from trainer.privacy.cli import add_another, add_ledger, data_name
 
 if TYPE_CHECKING:
     from trainer.data.record import Record
 
-PRIOR = Path(__file__).parents[1] / "prior" / "prior.npz"
 """The prior that comes with the trainer; ``trainer pretrain`` makes another."""
 
 _SETTINGS = (
@@ -109,19 +109,6 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.set_defaults(run=_fit)
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """The options that say which images."""
-    parser.add_argument(
-        "--data", type=Path, required=True, help="CSV index, or a folder with one folder per class"
-    )
-    parser.add_argument("--only", type=_names, default=[], help="sets or sources to take, comma-separated")
-    parser.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
-
-
 def _fit(args: argparse.Namespace) -> int:
     from dataclasses import fields, replace
 
@@ -146,7 +133,7 @@ def _fit(args: argparse.Namespace) -> int:
         raise fit.FitError("--depth head takes one process, and minutes; start it without torchrun")
     if distributed.is_first():
         leaks.refuse(dataset.read(args.data, (), args.modality))
-    prior = None if args.prior == "none" else Path(args.prior) if args.prior else PRIOR
+    prior = None if args.prior == "none" else Path(args.prior) if args.prior else SHIPPED
     terms = fit.Terms(
         mode=args.mode,
         ledgers=args.ledger or default_folder(),
