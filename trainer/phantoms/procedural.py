@@ -19,24 +19,31 @@ from trainer.phantoms.drawing import Drawing, Labels, Rng
 from trainer.phantoms.head import lesions as head_lesions
 from trainer.phantoms.head import phantom as head
 from trainer.phantoms.head.sites import VIEWS
+from trainer.phantoms.schematic import chest as plain_chest
+from trainer.phantoms.schematic import head as plain_head
+from trainer.phantoms.schematic import thorax as plain_thorax
 from trainer.phantoms.textures import blobs, facets, gratings, leaves, noise
 from trainer.phantoms.thorax import phantom as thorax_ct
 
 Image = NDArray[np.uint8]
 
 GENERATORS: tuple[tuple[Callable[[Rng], Drawing], float], ...] = (
-    (head.head, 0.33),
-    (chest.chest, 0.27),
-    (thorax_ct.thorax_ct, 0.24),
-    (leaves, 0.032),
-    (noise, 0.032),
-    (gratings, 0.032),
-    (blobs, 0.032),
-    (facets, 0.032),
+    (head.head, 0.21),
+    (chest.chest, 0.15),
+    (thorax_ct.thorax_ct, 0.13),
+    (plain_head.head, 0.11),
+    (plain_chest.chest, 0.13),
+    (plain_thorax.thorax_ct, 0.12),
+    (leaves, 0.03),
+    (noise, 0.03),
+    (gratings, 0.03),
+    (blobs, 0.03),
+    (facets, 0.03),
 )
-"""Each kind of image and its share."""
+"""Each kind of image and its share. The schematic ones ask the same of other pictures: what is learnt from
+both serves better than what is learnt from either."""
 
-ANATOMY = 3
+ANATOMY = 6
 """The first generators draw anatomy; the others do not."""
 
 TASKS: dict[str, int] = {

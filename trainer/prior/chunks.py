@@ -22,7 +22,7 @@ from trainer.phantoms.drawing import PART_SIDE, PARTS, SIDE
 from trainer.progress import progress
 
 CHUNK = 1000
-VERSION = 3
+VERSION = 4
 """Counted up when a generator changes: files of another version are drawn again."""
 
 

@@ -28,7 +28,7 @@ from trainer.release.signing import sign_bundle
 from trainer.training import run_record
 
 GOLDEN_SEED = 7
-GOLDEN_IMAGES = 8
+GOLDEN_IMAGES = len(procedural.GENERATORS)
 MAX_ACTIVATION = 30_000.0
 """Half precision ends at 65,504; beyond this bound a slightly different input could overflow."""
 LEAST_LIKENESS = 0.35

@@ -1,0 +1,1 @@
+"""Simpler phantoms: outlines, levels and findings without the detail of anatomy."""
