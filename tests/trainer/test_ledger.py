@@ -2,68 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from ledger_data import BUDGET, DATA, ONE, SMALL, TWO, images, only, reserve, run_of
 
 from trainer import cli
-from trainer.evaluation import reads
-from trainer.privacy import chain, folder, marker
-from trainer.privacy.accounting import epsilon, gaussian_mu
+from trainer.privacy import folder, marker
+from trainer.privacy.accounting import epsilon
 from trainer.privacy.composition import composed
-from trainer.privacy.fingerprint import DataSet, FingerprintError, Image, fingerprint
-from trainer.privacy.ledger import Account, Budget, LedgerError, Ledgers, Reservation
-from trainer.privacy.spend import Release, Spend, SpendError, from_json, to_json
-
-BUDGET = Budget(2.0, 1e-5)
-
-
-def digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def images(numbers: range, *, name: str = "a.csv", unit: str = "image", relabelled: int = -1) -> DataSet:
-    """A data set of numbered images."""
-    made = [Image(digest(n), digest(n, unit, "other" if n == relabelled else "label")) for n in numbers]
-    return DataSet(name, unit, len(made), tuple(sorted(made, key=lambda image: image.content)))
-
-
-def run_of(target: float) -> Spend:
-    """A run on all images; a little below its target, since the accountant rounds up."""
-    return (Release("steps", 1.0002 * math.sqrt(10) / gaussian_mu(target, BUDGET.delta), steps=10),)
-
-
-TWO, ONE = run_of(2.0), run_of(1.0)
-SMALL = (Release("steps", 100.0),)
-DATA = images(range(30))
-
-
-def reserve(
-    ledgers: Ledgers, spend: Spend = TWO, data: DataSet = DATA, mode: str = "release", budget: Budget = BUDGET
-) -> Reservation:
-    return ledgers.reserve(
-        data, spend, mode=mode, engine="e", budget=budget, public="" if mode == "release" else "p"
-    )  # type: ignore[arg-type]
+from trainer.privacy.fingerprint import DataSet, FingerprintError, fingerprint
+from trainer.privacy.ledger import Budget, LedgerError, Ledgers, Reservation
+from trainer.privacy.spend import Release, SpendError, from_json, to_json
 
 
 @pytest.fixture
 def ledgers(tmp_path: Path) -> Ledgers:
     return Ledgers(tmp_path / "ledgers")
-
-
-def only(ledgers: Ledgers) -> Account:
-    (account,) = ledgers.accounts()
-    return account
 
 
 def test_the_first_run_opens_a_ledger_with_its_own_budget(ledgers: Ledgers) -> None:
@@ -219,180 +176,6 @@ def test_a_run_without_noise_is_refused(ledgers: Ledgers) -> None:
     assert ledgers.accounts() == []
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cut=st.integers(min_value=0, max_value=400))
-def test_a_line_torn_by_a_power_cut_takes_nothing_with_it(
-    tmp_path_factory: pytest.TempPathFactory, cut: int
-) -> None:
-    folder = tmp_path_factory.mktemp("torn")
-    ledgers = Ledgers(folder)
-    reserve(ledgers, SMALL)
-    path = only(ledgers).path
-    whole = path.read_bytes()
-    reserve(ledgers, SMALL)
-    last = path.read_bytes()[len(whole) :]
-    path.write_bytes(whole + last[: min(cut, len(last))])
-    # All but the line feed is a whole record, and counts; anything less never came to training.
-    assert len(only(ledgers).runs) == (2 if cut >= len(last) - 1 else 1)
-    before = len(only(ledgers).runs)
-    reserve(ledgers, SMALL)
-    assert len(only(ledgers).runs) == before + 1
-
-
-def test_zeros_after_a_power_cut_and_a_torn_opening_are_no_end(ledgers: Ledgers) -> None:
-    reserve(ledgers, SMALL)
-    path = only(ledgers).path
-    with path.open("ab") as file:
-        file.write(bytes(5000))  # longer than the line that comes next
-    reserve(ledgers, SMALL)
-    assert len(only(ledgers).runs) == 2
-    assert "torn_bytes_cut_before" in path.read_text()
-    assert b"\0" not in path.read_bytes()
-    path.write_bytes(path.read_bytes()[:50])
-    assert ledgers.accounts() == []
-    assert reserve(ledgers, SMALL).opened
-
-
-def edit_epsilon(text: str) -> str:
-    return text.replace('"noise": 100.0', '"noise": 900.0', 1)
-
-
-def drop_a_line(text: str) -> str:
-    lines = text.splitlines(keepends=True)
-    return "".join([lines[0], *lines[2:]])
-
-
-def swap_lines(text: str) -> str:
-    first, second, third, *rest = text.splitlines(keepends=True)
-    return "".join([first, third, second, *rest])
-
-
-@pytest.mark.parametrize("tamper", [edit_epsilon, drop_a_line, swap_lines, lambda text: "{}\n" + text])
-def test_an_edited_ledger_is_refused(ledgers: Ledgers, tamper) -> None:
-    for _ in range(3):
-        reserve(ledgers, SMALL)
-    path = only(ledgers).path
-    text = path.read_text()
-    assert tamper(text) != text
-    path.write_text(tamper(text))
-    with pytest.raises(chain.ChainError, match=r"line \d of .*restore the file from a backup"):
-        reserve(ledgers, SMALL)
-    path.write_text(text)
-    reserve(ledgers, SMALL)
-
-
-def test_a_lost_key_is_noticed(ledgers: Ledgers) -> None:
-    reserve(ledgers, SMALL)
-    key = ledgers.folder / "images.key"
-    kept = key.read_bytes()
-    for data in (b"", bytes(32)):
-        key.write_bytes(data)
-        with pytest.raises(LedgerError, match="restore it from a backup"):
-            reserve(ledgers, SMALL)
-    key.write_bytes(kept)
-    reserve(ledgers, SMALL)
-
-
-def test_the_ledger_alone_names_no_image(ledgers: Ledgers) -> None:
-    reserve(ledgers, SMALL)
-    text = only(ledgers).path.read_text()
-    assert not any(image.content[:16] in text or image.row[:16] in text for image in DATA.images)
-    assert DATA.fingerprint[:16] not in text
-
-
-CHILD = """
-import sys
-from pathlib import Path
-from trainer.privacy.fingerprint import DataSet, Image
-from trainer.privacy.ledger import Budget, LedgerError, Ledgers
-from trainer.privacy.spend import Release
-ledgers, spend = Ledgers(Path(sys.argv[1])), (Release("steps", float(sys.argv[2]), steps=10),)
-data = DataSet("a.csv", "image", 2, (Image("aa", "bb"), Image("cc", "dd")))
-print("ready", flush=True)
-sys.stdin.readline()
-granted = 0
-for _ in range(8):
-    try:
-        ledgers.reserve(data, spend, mode="release", engine="e", budget=Budget(2.0, 1e-5))
-        granted += 1
-    except LedgerError as error:
-        assert "would be spent" in str(error), error
-print(granted)
-"""
-
-
-def test_two_processes_at_once_do_not_overspend(ledgers: Ledgers) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    (half,) = run_of(0.5)
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(ledgers.folder), str(half.noise)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    assert all(child.stdout.readline() == "ready\n" for child in children)  # type: ignore[union-attr]
-    for child in children:
-        child.stdin.write("go\n")  # type: ignore[union-attr]
-        child.stdin.flush()  # type: ignore[union-attr]
-    granted = sum(int(child.communicate(timeout=120)[0]) for child in children)
-    assert [child.returncode for child in children] == [0, 0]
-    # The first run opens the ledger with its own budget of 2; sixteen runs of 0.5 do not fit.
-    assert len(only(ledgers).runs) == granted
-    assert 4 < granted < 16
-    assert only(ledgers).spent() <= 2.0
-    assert only(ledgers).spent((half,)) > 2.0
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a tiny file system needs root")
-    mount = tmp_path / "tiny"
-    mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], check=False).returncode:
-        pytest.skip("this machine does not allow mounts")
-    yield mount
-    subprocess.run(["umount", mount], check=True)
-
-
-def test_a_full_disk_refuses_and_breaks_nothing(tiny: Path) -> None:
-    ledgers = Ledgers(tiny / "ledgers")
-    reserve(ledgers, SMALL)
-    before = only(ledgers).path.read_bytes()
-    filler = tiny / "filler"
-    with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
-        while file.write(bytes(512)):
-            pass
-    with pytest.raises(chain.ChainError, match=r"No space left.*not on record is not done"):
-        for _ in range(20):  # What is left of the last page may still take some.
-            before = only(ledgers).path.read_bytes()
-            reserve(ledgers, SMALL)
-    assert only(ledgers).path.read_bytes() == before
-    filler.unlink()
-    reserve(ledgers, SMALL)
-
-
-def test_a_directory_that_cannot_be_written_refuses(tiny: Path) -> None:
-    reserve(Ledgers(tiny / "ledgers"), SMALL)
-    subprocess.run(["mount", "-o", "remount,ro", tiny], check=True)
-    for place in (tiny / "ledgers", tiny / "new"):
-        with pytest.raises(chain.ChainError, match="Read-only file system"):
-            reserve(Ledgers(place), SMALL)
-
-
-def test_a_foreign_file_is_named(ledgers: Ledgers) -> None:
-    reserve(ledgers, SMALL)
-    path = ledgers.folder / "x.jsonl"
-    chain.append(path, chain.read(path), {"kind": "other"})
-    with pytest.raises(LedgerError, match=r"x\.jsonl is no ledger"):
-        reserve(ledgers, SMALL)
-
-
 def test_show_is_a_readable_table(ledgers: Ledgers, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["ledger", "show", "--ledger", str(ledgers.folder)]) == 0
     assert "no ledger in" in capsys.readouterr().out
@@ -482,11 +265,11 @@ def test_the_default_directory_is_the_sites_where_there_is_one(
     monkeypatch.delenv("EDGE_LEDGER")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(folder, "SITE", tmp_path / "site")
-    assert folder.default_folder() == reads.directory() == tmp_path / "state" / "edge-trainer" / "ledgers"
+    assert folder.default_folder() == tmp_path / "state" / "edge-trainer" / "ledgers"
     (tmp_path / "site").mkdir()
-    assert folder.default_folder() == reads.directory() == tmp_path / "site"
+    assert folder.default_folder() == tmp_path / "site"
     monkeypatch.setenv("EDGE_LEDGER", str(tmp_path / "own"))
-    assert folder.default_folder() == reads.directory() == tmp_path / "own"
+    assert folder.default_folder() == tmp_path / "own"
 
 
 # Runs that were chosen after seeing the last.
