@@ -19,11 +19,12 @@ import pytest
 import torch
 
 from trainer.cli import build_parser
-from trainer.comparison import cli, material, methods, plain, recipes, results, run, search
+from trainer.comparison import material, methods, plain, recipes, results, run, search
 from trainer.comparison.job import Job
 from trainer.data import dataset, uses
 from trainer.data.record import DataError
 from trainer.evaluation import reads
+from trainer.prior import SHIPPED
 from trainer.privacy.ledger import Ledgers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +106,7 @@ def test_repetitions_are_research_runs_with_noise_of_their_own_and_every_look_is
     assert [(each.mode, each.finished, each.public) for each in account.runs] == [
         ("research", True, "drawn images")
     ] * 2
-    lines = (reads.directory() / reads.FILE).read_text().splitlines()
+    lines = (tmp_path / "ledgers" / reads.FILE).read_text().splitlines()
     assert [json.loads(line)["read"] for line in lines] == [1, 2, 3]
     found = results.load(out)
     assert max(each.split_reads for each in found.values()) == 3
@@ -148,9 +149,9 @@ def test_a_killed_call_goes_on_where_it_was(drawn: Path, tmp_path: Path) -> None
 
 def test_a_second_call_runs_nothing_unless_settings_differ(drawn: Path, tmp_path: Path) -> None:
     compare(drawn, tmp_path / "out", "--rows", "probe")
-    before = (reads.directory() / reads.FILE).read_bytes()
+    before = (tmp_path / "ledgers" / reads.FILE).read_bytes()
     assert compare(drawn, tmp_path / "out", "--rows", "probe") == 0
-    assert (reads.directory() / reads.FILE).read_bytes() == before
+    assert (tmp_path / "ledgers" / reads.FILE).read_bytes() == before
     first = results.load(tmp_path / "out")["probe", 1]
     compare(drawn, tmp_path / "out", "--rows", "probe", "--delta", 2e-5)
     assert results.load(tmp_path / "out")["probe", 1].key != first.key
@@ -197,9 +198,9 @@ def test_refusals(drawn: Path, tmp_path: Path) -> None:
 def test_gpu_results_are_kept_on_a_cpu_and_cpu_results_are_made_again_on_a_gpu(drawn: Path) -> None:
     images = loaded(drawn, Path())
     recipe = recipes.choose(["resnet50"])
-    plan = run.Plan(recipe, 2, Path(), torch.device("cpu"), "cpu", 1e-5, cli.PRIOR)
+    plan = run.Plan(recipe, 2, Path(), torch.device("cpu"), "cpu", 1e-5, SHIPPED)
     marks = {
-        effort: run.key(recipe[0], effort, images, 1e-5, cli.PRIOR)  # type: ignore[arg-type]
+        effort: run.key(recipe[0], effort, images, 1e-5, SHIPPED)  # type: ignore[arg-type]
         for effort in ("cpu", "gpu")
     }
 
@@ -230,7 +231,7 @@ def test_settings_are_chosen_on_training_groups_alone(drawn: Path, tmp_path: Pat
     images = loaded(drawn, tmp_path)
     recipe = recipes.choose(["ours-head-nodp"])[0]
     settings = recipe.with_effort("quick")
-    job = Job(recipe, settings, images, torch.device("cpu"), 1, 1e-5, cli.PRIOR, tmp_path)
+    job = Job(recipe, settings, images, torch.device("cpu"), 1, 1e-5, SHIPPED, tmp_path)
     blind = dataclasses.replace(images.judged, images=images.judged.images * 0)
     chosen, tried = search.searched(
         dataclasses.replace(job, material=dataclasses.replace(images, judged=blind)), "k", tmp_path
@@ -262,7 +263,7 @@ def test_a_rate_that_diverges_is_tried_and_not_chosen(drawn: Path, tmp_path: Pat
     images = loaded(drawn, tmp_path)
     recipe = dataclasses.replace(recipes.choose(["resnet50"])[0], search={"rate": (1e-3, 1e30)})
     settings = {**recipe.with_effort("quick"), "batch": 4}
-    job = Job(recipe, settings, images, torch.device("cpu"), 1, 1e-5, cli.PRIOR, tmp_path)
+    job = Job(recipe, settings, images, torch.device("cpu"), 1, 1e-5, SHIPPED, tmp_path)
     chosen, tried = search.searched(job, "k", tmp_path)
     assert tried is not None
     assert [each["score"] is None for each in tried["tried"]] == [False, True]
@@ -275,7 +276,7 @@ def test_dp_sgd_rows_are_searched_too(drawn: Path, tmp_path: Path) -> None:
     recipe = recipes.choose(["cnn-eps5"])[0]
     settings = recipe.with_effort("quick")
     images = loaded(drawn, tmp_path)
-    job = Job(recipe, settings, images, torch.device("cpu"), 1, 1e-5, cli.PRIOR, tmp_path)
+    job = Job(recipe, settings, images, torch.device("cpu"), 1, 1e-5, SHIPPED, tmp_path)
     chosen, tried = search.searched(job, "k", tmp_path)
     assert tried is not None
     assert [each["settings"]["rate"] for each in tried["tried"]] == [0.2, 0.5, 1.5]

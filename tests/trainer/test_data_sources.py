@@ -125,6 +125,7 @@ def test_splits_that_share_something_are_refused_and_nothing_is_spent(
 
     from edge.imaging.bundle import Bundle
     from trainer.evaluation import evaluate, reads
+    from trainer.privacy.folder import default_folder
 
     bundle = Bundle.load(
         model, model.parent / "model-root.json", datetime.now(timezone.utc), allow_research=True
@@ -133,7 +134,7 @@ def test_splits_that_share_something_are_refused_and_nothing_is_spent(
     with pytest.raises(splits.SplitError, match="several splits"):
         evaluate.evaluate(bundle, known, "test")
     assert not (tmp_path / "run").exists()
-    assert not (reads.directory() / reads.FILE).exists()
+    assert not (default_folder() / reads.FILE).exists()
 
 
 def test_files_that_are_not_there_are_told_and_not_taken_for_copies(

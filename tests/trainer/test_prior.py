@@ -95,11 +95,11 @@ def test_a_run_that_breaks_off_ends_as_one_that_does_not(
 
 
 def test_the_committed_prior_is_read_and_another_file_is_not(tmp_path: Path) -> None:
-    from trainer.prior.cli import PRIOR
+    from trainer.prior import SHIPPED
 
     net = EdgeNet(2)
     # It says what it was made of: the statement of every model repeats it.
-    assert load_prior(PRIOR, net).words.startswith("procedural images only (")
+    assert load_prior(SHIPPED, net).words.startswith("procedural images only (")
     assert float(net.project.abs().sum()) > 0
     np.savez(tmp_path / "other.npz", stem=np.zeros(3))
     with pytest.raises(ValueError, match="trainer pretrain"):
