@@ -13,8 +13,6 @@ from trainer.privacy.cli import add_another, add_ledger, data_name
 if TYPE_CHECKING:
     from trainer.data.record import Record
 
-"""The prior that comes with the trainer; ``trainer pretrain`` makes another."""
-
 _SETTINGS = (
     "steps", "sampling_rate", "clip", "rate", "views",
     "fixed_views", "physical", "method", "precision", "device",
