@@ -47,7 +47,7 @@ def gradients(task: Task) -> torch.Tensor:
     net = EdgeNet(2)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        net.trunk.load_state_dict(EdgeNet(2).trunk.state_dict())
+        net.trunks.load_state_dict(EdgeNet(2).trunks.state_dict())
     engine.train(net, task, QUIET)
     return net.head.weight.detach() * task.units.count
 

@@ -21,11 +21,12 @@ from trainer.prior.weights import load_prior
 TINY = Plan(images=128, epochs=2, whitening=20)
 
 
-@pytest.mark.parametrize("family", range(len(procedural.GENERATORS)))
-def test_each_family_draws_labelled_pictures(family: int) -> None:
+@pytest.mark.parametrize("style", procedural.STYLES)
+@pytest.mark.parametrize("family", range(procedural.FAMILIES))
+def test_each_family_draws_labelled_pictures(family: int, style: str) -> None:
     rng = np.random.default_rng(family)
     for _ in range(12):
-        image, labels, parts = procedural.draw(rng, family)
+        image, labels, parts = procedural.draw(rng, family, style)
         assert (image.shape, image.dtype) == ((224, 224), np.uint8)
         assert image.std() > 3
         assert labels["family"] == family
@@ -49,19 +50,19 @@ def test_a_mass_at_the_border_has_a_small_mask() -> None:
 
 
 def test_a_chunk_depends_on_seed_and_number_alone(tmp_path: Path) -> None:
-    first, again, other = chunks.draw(1, 7, 3), chunks.draw(1, 7, 3), chunks.draw(1, 8, 3)
+    first, again, other = (chunks.draw("detailed", 1, number, 3) for number in (7, 7, 8))
     assert np.array_equal(first.images, again.images)
     assert np.array_equal(first.labels, again.labels)
     assert not np.array_equal(first.images, other.images)
-    (path,) = chunks.ensure(tmp_path, 1, 3)
-    assert np.array_equal(chunks.load(path).images, chunks.draw(1, 0, 3).images)
+    (path,) = chunks.ensure(tmp_path, "schematic", 1, 3)
+    assert np.array_equal(chunks.load(path).images, chunks.draw("schematic", 1, 0, 3).images)
     # What is there is not drawn again, what a broken run left half is.
     before = path.stat().st_mtime_ns
-    chunks.ensure(tmp_path, 1, 3)
+    chunks.ensure(tmp_path, "schematic", 1, 3)
     assert path.stat().st_mtime_ns == before
     path.unlink()
     path.with_suffix(".partial").write_bytes(b"half")
-    assert chunks.load(chunks.ensure(tmp_path, 1, 3)[0]).images.shape == (3, 224, 224)
+    assert chunks.load(chunks.ensure(tmp_path, "schematic", 1, 3)[0]).images.shape == (3, 224, 224)
 
 
 def test_a_run_that_breaks_off_ends_as_one_that_does_not(

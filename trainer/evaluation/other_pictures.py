@@ -154,7 +154,7 @@ DRAWN: dict[str, Callable[[Rng], Image]] = {
     "chest from the side, drawn": chest_from_the_side,
     **{
         f"procedural {make.__name__}": _of_prior(make)
-        for make, _ in procedural.GENERATORS
+        for make, _ in procedural.STYLES["detailed"]
         if make.__name__ in {"leaves", "noise", "gratings", "blobs"}
     },
 }

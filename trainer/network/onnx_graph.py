@@ -104,26 +104,29 @@ def _block(graph: _Graph, x: str, state: dict[str, NDArray[Any]], name: str, sid
     return graph.op("Relu", graph.op("Add", y, short))
 
 
-def _trunk(graph: _Graph, x: str, state: dict[str, NDArray[Any]]) -> str:
-    stem, bias = state["trunk.stem.weight"], state["trunk.stem.bias"]
-    y = graph.op("Relu", graph.conv(x, stem, stride=2, pad=2, bias=bias))
-    y = _block(graph, y, state, "trunk.stage1", 56)
-    second = _block(graph, y, state, "trunk.stage2", 28)
-    third = _block(graph, second, state, "trunk.stage3", 14)
-    fourth = _block(graph, third, state, "trunk.stage4", edge_net.MAP_SIDE)
-    return graph.op("Concat", graph.pool(second, 4), graph.pool(third, 2), fourth, axis=1)
+def _trunk(graph: _Graph, x: str, state: dict[str, NDArray[Any]], name: str) -> str:
+    y = graph.conv(x, state[f"{name}.stem.weight"], stride=2, pad=2, bias=state[f"{name}.stem.bias"])
+    y = _block(graph, graph.op("Relu", y), state, f"{name}.stage1", 56)
+    second = _block(graph, y, state, f"{name}.stage2", 28)
+    third = _block(graph, second, state, f"{name}.stage3", 14)
+    return graph.op("Concat", graph.pool(second, 4), graph.pool(third, 2), axis=1)
 
 
-def _cam(graph: _Graph, maps: str, net: EdgeNet) -> str:
-    """What each place adds to each logit: the maps through each window's weights, seen through the window."""
-    weights = net.cam_weights().detach().double().numpy()
-    classes, count, channels = weights.shape
-    side = edge_net.MAP_SIDE
-    through = graph.conv(maps, weights.reshape(classes * count, channels, 1, 1))
-    wide = graph.op("Reshape", through, graph.shape(-1, classes, count, side, side))
-    windows = net.windows.double().numpy().reshape(count, side, side)
-    seen = graph.op("Mul", wide, graph.weight(windows))
-    return graph.op("ReduceSum", seen, graph.shape(2), keepdims=0)
+def _whitened(graph: _Graph, maps: str, centre: NDArray[Any], project: NDArray[Any]) -> tuple[str, str]:
+    """A trunk's features, and what they were divided by, (1, 1)."""
+    pooled = graph.op("Flatten", graph.pool(maps, edge_net.MAP_SIDE), axis=1)
+    centred = graph.op("Sub", pooled, graph.weight(centre))
+    raw = graph.op("Gemm", centred, graph.weight(project), transB=1)
+    squares = graph.op("ReduceSum", graph.op("Mul", raw, raw), graph.shape(1), keepdims=1)
+    floored = graph.op("Add", squares, graph.weight(edge_net.LENGTH_FLOOR))
+    length = graph.op("Sqrt", graph.op("Mul", floored, graph.weight(edge_net.TRUNKS)))
+    return graph.op("Div", raw, length), length
+
+
+def _cam(graph: _Graph, maps: str, length: str, weights: NDArray[Any]) -> str:
+    """What each place of a trunk's maps adds to each logit."""
+    through = graph.conv(maps, weights[..., None, None])
+    return graph.op("Div", through, graph.op("Reshape", length, graph.shape(-1, 1, 1, 1)))
 
 
 def build(net: EdgeNet, precision: Precision, *, every_output: bool = False) -> onnx.ModelProto:
@@ -139,14 +142,14 @@ def build(net: EdgeNet, precision: Precision, *, every_output: bool = False) -> 
     half = precision == "fp16"
     x = graph.op("Cast", INPUT, to=TensorProto.FLOAT16) if half else INPUT
     x = graph.op("ReduceMean", x, axes=[1], keepdims=1)
-    maps = _trunk(graph, x, state)
-    flat = graph.op("Reshape", maps, graph.shape(0, edge_net.Trunk.CHANNELS, -1))
-    pooled = graph.op("Flatten", graph.op("MatMul", flat, graph.weight(state["windows"].T)), axis=1)
-    centred = graph.op("Sub", pooled, graph.weight(state["centre"]))
-    raw = graph.op("Gemm", centred, graph.weight(state["project"]), transB=1)
-    squares = graph.op("ReduceSum", graph.op("Mul", raw, raw), graph.shape(1), keepdims=1)
-    length = graph.op("Sqrt", graph.op("Add", squares, graph.weight(edge_net.LENGTH_FLOOR)))
-    features = graph.op("Div", raw, length, name=None if half else "features")
+    weights = net.cam_weights().detach().double().numpy()
+    parts, cams = [], []
+    for trunk in range(edge_net.TRUNKS):
+        maps = _trunk(graph, x, state, f"trunks.{trunk}")
+        part, length = _whitened(graph, maps, state["centre"][trunk], state["project"][trunk])
+        parts.append(part)
+        cams.append(_cam(graph, maps, length, weights[trunk]))
+    features = graph.op("Concat", *parts, axis=1, name=None if half else "features")
     logits = graph.op(
         "Gemm",
         features,
@@ -155,8 +158,7 @@ def build(net: EdgeNet, precision: Precision, *, every_output: bool = False) -> 
         transB=1,
         name=None if half else "logits",
     )
-    wide = graph.op("Reshape", length, graph.shape(-1, 1, 1, 1))
-    cam = graph.op("Div", _cam(graph, maps, net), wide, name=None if half else "cam")
+    cam = graph.op("Add", *cams, name=None if half else "cam")
     if half:
         for name, value in zip(OUTPUTS, (logits, features, cam), strict=True):
             graph.op("Cast", value, name=name, to=TensorProto.FLOAT)

@@ -19,35 +19,34 @@ from trainer.phantoms.drawing import Drawing, Labels, Rng
 from trainer.phantoms.head import lesions as head_lesions
 from trainer.phantoms.head import phantom as head
 from trainer.phantoms.head.sites import VIEWS
-from trainer.phantoms.schematic import chest as plain_chest
-from trainer.phantoms.schematic import head as plain_head
-from trainer.phantoms.schematic import thorax as plain_thorax
+from trainer.phantoms.schematic import chest as schematic_chest
+from trainer.phantoms.schematic import head as schematic_head
+from trainer.phantoms.schematic import thorax as schematic_thorax
 from trainer.phantoms.textures import blobs, facets, gratings, leaves, noise
 from trainer.phantoms.thorax import phantom as thorax_ct
 
 Image = NDArray[np.uint8]
 
-GENERATORS: tuple[tuple[Callable[[Rng], Drawing], float], ...] = (
-    (head.head, 0.21),
-    (chest.chest, 0.15),
-    (thorax_ct.thorax_ct, 0.13),
-    (plain_head.head, 0.11),
-    (plain_chest.chest, 0.13),
-    (plain_thorax.thorax_ct, 0.12),
-    (leaves, 0.03),
-    (noise, 0.03),
-    (gratings, 0.03),
-    (blobs, 0.03),
-    (facets, 0.03),
-)
-"""Each kind of image and its share. The schematic ones ask the same of other pictures: what is learnt from
-both serves better than what is learnt from either."""
+Kinds = tuple[tuple[Callable[[Rng], Drawing], float], ...]
 
-ANATOMY = 6
-"""The first generators draw anatomy; the others do not."""
+_TEXTURES: Kinds = tuple((each, 0.032) for each in (leaves, noise, gratings, blobs, facets))
+STYLES: dict[str, Kinds] = {
+    "detailed": ((head.head, 0.33), (chest.chest, 0.27), (thorax_ct.thorax_ct, 0.24), *_TEXTURES),
+    "schematic": (
+        (schematic_head.head, 0.33), (schematic_chest.chest, 0.27), (schematic_thorax.thorax_ct, 0.24),
+        *_TEXTURES,
+    ),
+}  # fmt: skip
+"""Each kind of image and its share, by style. The same questions are asked of both: two networks that learnt
+from pictures of different styles see more than one that learnt from either or from both."""
+
+FAMILIES = 8
+"""Kinds of each style, in the same order."""
+ANATOMY = 3
+"""The first ones draw anatomy; the others do not."""
 
 TASKS: dict[str, int] = {
-    "family": len(GENERATORS),
+    "family": FAMILIES,
     "head_view": len(VIEWS),
     "head_contrast": len(head.CONTRASTS),
     "head_lesion": len(head_lesions.LESIONS),
@@ -91,14 +90,14 @@ MIRRORED: dict[str, tuple[int, ...]] = {
 """What a label becomes when the image is mirrored; other anatomical labels stay."""
 
 
-def draw(rng: Rng, family: int) -> tuple[Image, Labels, NDArray[np.uint8]]:
+def draw(rng: Rng, family: int, style: str = "detailed") -> tuple[Image, Labels, NDArray[np.uint8]]:
     """One image of a family, its labels, and the maps of its parts (parts, 28, 28)."""
-    drawing = GENERATORS[family][0](rng)
+    drawing = STYLES[style][family][0](rng)
     image, acquired = acquisition.acquire(drawing.image, rng)
     return image, {"family": family, **drawing.labels, **acquired}, drawing.part_maps()
 
 
-def sample(rng: Rng) -> tuple[Image, Labels, NDArray[np.uint8]]:
+def sample(rng: Rng, style: str = "detailed") -> tuple[Image, Labels, NDArray[np.uint8]]:
     """One image of a random family."""
-    shares = np.array([share for _, share in GENERATORS])
-    return draw(rng, int(rng.choice(len(shares), p=shares / shares.sum())))
+    shares = np.array([share for _, share in STYLES[style]])
+    return draw(rng, int(rng.choice(len(shares), p=shares / shares.sum())), style)

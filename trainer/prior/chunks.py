@@ -22,7 +22,7 @@ from trainer.phantoms.drawing import PART_SIDE, PARTS, SIDE
 from trainer.progress import progress
 
 CHUNK = 1000
-VERSION = 4
+VERSION = 5
 """Counted up when a generator changes: files of another version are drawn again."""
 
 
@@ -35,8 +35,8 @@ class Chunk:
     parts: NDArray[np.uint8]
 
 
-def draw(seed: int, number: int, count: int = CHUNK) -> Chunk:
-    """The images of one chunk."""
+def draw(style: str, seed: int, number: int, count: int = CHUNK) -> Chunk:
+    """The images of one chunk, of one of `procedural.STYLES`."""
     rng = np.random.default_rng((seed, number))
     names = list(procedural.TASKS)
     chunk = Chunk(
@@ -45,28 +45,28 @@ def draw(seed: int, number: int, count: int = CHUNK) -> Chunk:
         np.zeros((count, len(PARTS), PART_SIDE, PART_SIDE), np.uint8),
     )
     for row in range(count):
-        image, labels, parts = procedural.sample(rng)
+        image, labels, parts = procedural.sample(rng, style)
         chunk.images[row], chunk.parts[row] = image, parts
         for name, value in labels.items():
             chunk.labels[row, names.index(name)] = value
     return chunk
 
 
-def _path(folder: Path, seed: int, number: int, count: int) -> Path:
-    return folder / f"v{VERSION}-{seed}-{number:04d}-{count}.npz"
+def _path(folder: Path, style: str, seed: int, number: int, count: int) -> Path:
+    return folder / f"v{VERSION}-{style}-{seed}-{number:04d}-{count}.npz"
 
 
-def _write(folder: Path, seed: int, number: int, count: int) -> None:
+def _write(folder: Path, style: str, seed: int, number: int, count: int) -> None:
     cv2.setNumThreads(1)
-    path = _path(folder, seed, number, count)
-    chunk = draw(seed, number, count)
+    path = _path(folder, style, seed, number, count)
+    chunk = draw(style, seed, number, count)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.savez(file, images=chunk.images, labels=chunk.labels, parts=chunk.parts)
     partial.replace(path)
 
 
-def ensure(folder: Path, seed: int, images: int) -> list[Path]:
+def ensure(folder: Path, style: str, seed: int, images: int) -> list[Path]:
     """Draw what is missing, on all cores, and return the files in order.
 
     Raises:
@@ -74,13 +74,13 @@ def ensure(folder: Path, seed: int, images: int) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     sizes = [min(CHUNK, images - start) for start in range(0, images, CHUNK)]
-    paths = [_path(folder, seed, number, size) for number, size in enumerate(sizes)]
+    paths = [_path(folder, style, seed, number, size) for number, size in enumerate(sizes)]
     missing = [number for number, path in enumerate(paths) if not path.is_file()]
     if missing:
         # Threads of torch do not survive a fork.
         workers = ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn"))
-        with progress("drawing phantoms", len(missing)) as advance, workers:
-            jobs = [workers.submit(_write, folder, seed, number, sizes[number]) for number in missing]
+        with progress(f"drawing {style} phantoms", len(missing)) as advance, workers:
+            jobs = [workers.submit(_write, folder, style, seed, number, sizes[number]) for number in missing]
             for job in as_completed(jobs):
                 job.result()
                 advance("")

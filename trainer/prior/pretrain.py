@@ -1,12 +1,14 @@
 """Procedural pretraining: the network learns to see before any private image is opened.
 
-Costs no privacy budget, since no private image is read. The result is the *prior*: the CNN's
-weights and a whitening computed on further procedural images, in one npz file.
+Costs no privacy budget, since no private image is read. Each trunk learns from phantoms of a style of its
+own. The result is the *prior*: the CNN's weights and a whitening computed on further procedural images,
+in one npz file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 
 from trainer.network.edge_net import EdgeNet
 from trainer.network.standardise import standardise
+from trainer.phantoms import procedural
 from trainer.prior import chunks, weights
 from trainer.prior.plan import Plan
 from trainer.prior.tasks import Tasks
@@ -34,32 +37,42 @@ class PretrainError(ValueError):
     """Pretraining cannot go on; the message says what to do."""
 
 
-def _steps(plan: Plan, files: list[Path], start: int) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
-    """All batches of a run from step ``start`` on: step, images (B, 1, 224, 224), labels, parts."""
-    step = 0
-    for epoch in range(plan.epochs):
-        order = np.random.default_rng((plan.seed, 1, epoch)).permutation(len(files))
-        for number in order:
-            rng = np.random.default_rng((plan.seed, 2, epoch, int(number)))
-            size = min(chunks.CHUNK, plan.images - int(number) * chunks.CHUNK)
-            if step + size // BATCH <= start:
-                step += size // BATCH
-                continue
-            chunk = chunks.load(files[number])
-            for rows in chunks.batches(chunk, BATCH, rng):
-                images = torch.from_numpy(chunk.images[rows][:, None]).float()
-                labels = torch.from_numpy(chunk.labels[rows]).long()
-                parts = torch.from_numpy(chunk.parts[rows]).float() / 255
-                if epoch and rng.uniform() < VIEWED:
-                    images, labels, parts = another_view(images, labels, parts, rng)
-                if step >= start:
-                    yield step, images, labels, parts
-                step += 1
+@dataclass(frozen=True)
+class _Part:
+    """What one trunk learns from."""
 
+    style: str
+    images: int
+    epochs: int
+    seed: int
 
-def _total(plan: Plan) -> int:
-    whole, rest = divmod(plan.images, chunks.CHUNK)
-    return plan.epochs * (whole * (chunks.CHUNK // BATCH) + rest // BATCH)
+    @property
+    def total(self) -> int:
+        """Steps."""
+        whole, rest = divmod(self.images, chunks.CHUNK)
+        return self.epochs * (whole * (chunks.CHUNK // BATCH) + rest // BATCH)
+
+    def steps(self, files: list[Path], start: int) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
+        """All batches from step ``start`` on: step, images (B, 1, 224, 224), labels, parts."""
+        step = 0
+        for epoch in range(self.epochs):
+            order = np.random.default_rng((self.seed, 1, epoch)).permutation(len(files))
+            for number in order:
+                rng = np.random.default_rng((self.seed, 2, epoch, int(number)))
+                size = min(chunks.CHUNK, self.images - int(number) * chunks.CHUNK)
+                if step + size // BATCH <= start:
+                    step += size // BATCH
+                    continue
+                chunk = chunks.load(files[number])
+                for rows in chunks.batches(chunk, BATCH, rng):
+                    images = torch.from_numpy(chunk.images[rows][:, None]).float()
+                    labels = torch.from_numpy(chunk.labels[rows]).long()
+                    parts = torch.from_numpy(chunk.parts[rows]).float() / 255
+                    if epoch and rng.uniform() < VIEWED:
+                        images, labels, parts = another_view(images, labels, parts, rng)
+                    if step >= start:
+                        yield step, images, labels, parts
+                    step += 1
 
 
 def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]:
@@ -69,36 +82,53 @@ def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]
 
     Args:
         out: npz file of the prior.
-        cache: directory of drawn images and of the checkpoint; may be deleted afterwards.
+        cache: directory of drawn images and of the checkpoints; may be deleted afterwards.
         plan: how much of what.
 
     Raises:
         PretrainError: too few images for a single batch, or the checkpoint is of another plan.
     """
     plan = plan or Plan()
-    total = _total(plan)
-    if not total:
-        raise PretrainError(f"{plan.images} images do not fill one batch of {BATCH}; take more with --images")
-    files = chunks.ensure(cache, plan.seed, plan.images)
     torch.manual_seed(plan.seed)
-    net, tasks = EdgeNet(classes=1), Tasks()
-    parameters = [*net.trunk.parameters(), *tasks.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=3e-3, weight_decay=0.03)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=total, pct_start=0.1)
-    keeper = _Checkpoint(
-        cache / "checkpoint.pt", plan, {"net": net, "tasks": tasks, "rate": schedule, "step": optimizer}
-    )
-    done = keeper.restore()
+    net = EdgeNet(classes=1)
+    parts = [_Part(style, *plan.share(style), plan.seed) for style in procedural.STYLES]
+    for part in parts:
+        if not part.total:
+            raise PretrainError(
+                f"{part.images} {part.style} images do not fill one batch of {BATCH}; take more with --images"
+            )
+    told = {part.style: _train(trunk, part, cache) for trunk, part in zip(net.trunks, parts, strict=True)}
+    whiten(net, plan.seed, plan.whitening)
+    weights.save_prior(out, net, weights.provenance(plan))
+    return {"images": plan.images, "epochs": plan.epochs, "right": told}
+
+
+def _train(trunk: nn.Module, part: _Part, cache: Path) -> dict[str, float]:
+    """Train one trunk; return the share of right answers to each question at the end."""
+    files = chunks.ensure(cache, part.style, part.seed, part.images)
+    torch.manual_seed(part.seed)
+    tasks = Tasks()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     # Convolutions of the CPU are nearly twice as fast when channels come last in memory.
-    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trunk.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     tasks.to(device)
+    parameters = [*trunk.parameters(), *tasks.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=3e-3, weight_decay=0.03)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, PEAK_RATE, total_steps=part.total, pct_start=0.1
+    )
+    keeper = _Checkpoint(
+        cache / f"checkpoint-{part.style}.pt",
+        part,
+        {"trunk": trunk, "tasks": tasks, "rate": schedule, "step": optimizer},
+    )
+    done = keeper.restore()
     running: dict[str, float] = {}
-    with progress("procedural pretraining", total - done) as advance:
-        for step, images, labels, parts in _steps(plan, files, done):
+    with progress(f"pretraining on {part.style} phantoms", part.total - done) as advance:
+        for step, images, labels, masks in part.steps(files, done):
             x = standardise(images.to(device)).contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16):
-                loss, right = tasks.loss(net.trunk.stages(x), labels.to(device), parts.to(device))
+                loss, right = tasks.loss(trunk.stages(x), labels.to(device), masks.to(device))  # type: ignore[operator]
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, 5.0)
@@ -108,23 +138,18 @@ def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]
                 running[name] = 0.95 * running.get(name, value) + 0.05 * value
             shown = " ".join(f"{k} {running[k]:.2f}" for k in running if k.endswith("_lesion"))
             advance(f"loss {float(loss.detach()):.2f} {shown}")
-            if (step + 1) % CHECKPOINT_STEPS == 0:
+            if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == part.total:
                 keeper.save(step + 1)
-    whiten(net.cpu(), plan.seed, plan.whitening)
-    weights.save_prior(out, net, weights.provenance(plan))
-    return {
-        "images": plan.images,
-        "epochs": plan.epochs,
-        "right": {k: round(v, 3) for k, v in running.items()},
-    }
+    trunk.cpu()
+    return {name: round(value, 3) for name, value in running.items()}
 
 
 class _Checkpoint:
     """Everything a run needs to go on, in one file that is replaced whole."""
 
-    def __init__(self, path: Path, plan: Plan, parts: dict[str, Any]) -> None:
+    def __init__(self, path: Path, part: _Part, parts: dict[str, Any]) -> None:
         self._path, self._parts = path, parts
-        self._plan = f"{plan}, phantoms of version {chunks.VERSION}"
+        self._plan = f"{part}, phantoms of version {chunks.VERSION}"
 
     def save(self, step: int) -> None:
         state = {name: part.state_dict() for name, part in self._parts.items()}
@@ -136,7 +161,7 @@ class _Checkpoint:
         """Load the last checkpoint if there is one; return the number of steps already done."""
         if not self._path.is_file():
             return 0
-        kept = torch.load(self._path, weights_only=True)
+        kept = torch.load(self._path, weights_only=True, map_location="cpu")
         if kept["plan"] != self._plan:
             raise PretrainError(f"{self._path} is of another run ({kept['plan']}); delete it to start anew")
         for name, part in self._parts.items():

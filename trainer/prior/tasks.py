@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from trainer.network.edge_net import WIDTHS, Trunk
+from trainer.network.edge_net import CHANNELS, WIDTHS, Block
 from trainer.phantoms import procedural
 from trainer.phantoms.drawing import PART_SIDE, PARTS
 
@@ -26,37 +26,44 @@ def quarters(stages: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     return fn.avg_pool2d(joined, 4, 3).flatten(1)
 
 
+LAST = 184
+"""Width of the last stage."""
+
+
 class Tasks(nn.Module):
-    """One linear head per question on the pooled maps, and one 1x1 convolution that draws the parts."""
+    """A last stage, a linear head per question on the pooled maps, and a 1x1 convolution that draws the parts.
+
+    All of it is thrown away after pretraining, the last stage, too: it learns what is particular to
+    phantoms, and the stages below it need not.
+    """
 
     weight: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.names = tuple(procedural.TASKS)
+        self.last = Block(WIDTHS[3], LAST, 2)
         self.heads = nn.ModuleDict(
-            {
-                name: nn.Linear(4 * (WIDTHS[3] + WIDTHS[4]), classes)
-                for name, classes in procedural.TASKS.items()
-            }
+            {name: nn.Linear(4 * (WIDTHS[3] + LAST), classes) for name, classes in procedural.TASKS.items()}
         )
-        self.parts = nn.Conv2d(Trunk.CHANNELS, len(PARTS), 1)
+        self.parts = nn.Conv2d(CHANNELS + LAST, len(PARTS), 1)
         weight = [FINDING_WEIGHT if part in FINDINGS else 1.0 for part in PARTS]
         self.register_buffer("weight", torch.tensor(weight).view(1, -1, 1, 1))
 
     def loss(
-        self, stages: tuple[Tensor, Tensor, Tensor], labels: Tensor, parts: Tensor
+        self, maps: tuple[Tensor, Tensor], labels: Tensor, parts: Tensor
     ) -> tuple[Tensor, dict[str, float]]:
         """Sum of all questions' losses, each over the images that it applies to.
 
         Args:
-            stages: maps of the CNN's last three stages, on 28, 14 and 7 cells a side.
+            maps: of a trunk's last two stages, on 28 and 14 cells a side.
             labels: (B, tasks), -1 where a question does not apply.
             parts: (B, parts, 28, 28) in 0 to 1.
 
         Returns:
             The loss, and the share of right answers to each question.
         """
+        stages = (*maps, self.last(maps[1]))
         pooled = quarters(stages).float()
         total = pooled.new_zeros(())
         right: dict[str, float] = {}

@@ -67,7 +67,7 @@ def code_digest() -> str:
 
 def save_prior(path: Path, net: EdgeNet, about: dict[str, Any] | None = None) -> None:
     """Write the CNN and the whitening, and ``about`` as their provenance."""
-    state = {f"trunk.{name}": value for name, value in net.trunk.state_dict().items()}
+    state = {f"trunks.{name}": value for name, value in net.trunks.state_dict().items()}
     state |= {"project": net.project, "centre": net.centre}
     arrays: dict[str, NDArray[Any]] = {
         name: value.detach().cpu().contiguous().numpy().astype(np.float16) for name, value in state.items()
@@ -101,8 +101,8 @@ def load_prior(path: Path, net: EdgeNet) -> Origin:
             about = _about(str(arrays[PROVENANCE])) if PROVENANCE in arrays.files else None
             names = [name for name in arrays.files if name != PROVENANCE]
             state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in names}
-        trunk = {name.removeprefix("trunk."): v for name, v in state.items() if name.startswith("trunk.")}
-        net.trunk.load_state_dict(trunk)
+        trunks = {name.removeprefix("trunks."): v for name, v in state.items() if name.startswith("trunks.")}
+        net.trunks.load_state_dict(trunks)
         net.set_whitening(state["project"], state["centre"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise ValueError(

@@ -28,7 +28,6 @@ from trainer.release.signing import sign_bundle
 from trainer.training import run_record
 
 GOLDEN_SEED = 7
-GOLDEN_IMAGES = len(procedural.GENERATORS)
 MAX_ACTIVATION = 30_000.0
 """Half precision ends at 65,504; beyond this bound a slightly different input could overflow."""
 LEAST_LIKENESS = 0.35
@@ -52,8 +51,8 @@ class ExportError(ValueError):
 def golden_images() -> NDArray[np.uint8]:
     """Procedural images (N, 224, 224): every known kind, no patient."""
     rng = np.random.default_rng(GOLDEN_SEED)
-    kinds = len(procedural.GENERATORS)
-    return np.stack([procedural.draw(rng, number % kinds)[0] for number in range(GOLDEN_IMAGES)])
+    kinds = [(family, style) for style in procedural.STYLES for family in range(procedural.FAMILIES)]
+    return np.stack([procedural.draw(rng, family, style)[0] for family, style in kinds])
 
 
 def export(

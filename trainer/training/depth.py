@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as fn
 
-from trainer.network.edge_net import MAP_SIDE, EdgeNet
+from trainer.network.edge_net import EdgeNet, Trunk
 
 Depth = Literal["head", "last", "all"]
-"""The linear head; the last stage and the head; every layer."""
+"""The linear head; the last stages and the head; every layer."""
 
 
 @dataclass(frozen=True)
@@ -32,30 +31,27 @@ class Split:
 
 
 class LastStage(nn.Module):
-    """Stage 4 and head on what `frozen_maps` gives."""
+    """The last stage of each trunk, and the head, on the maps before them."""
 
     def __init__(self, net: EdgeNet) -> None:
         super().__init__()
-        self.stage, self.head = net.trunk.stage4, net.head
+        self.stages = nn.ModuleList(trunk.stage3 for trunk in _trunks(net))
+        self.head = net.head
         self._net = (net,)  # In a tuple, so that frozen layers are no part of this module.
 
     def forward(self, frozen: Tensor) -> Tensor:
-        """Frozen values (B, L) -> logits."""
+        """Maps of stage 2, (B, TRUNKS, 64, 28, 28) -> logits."""
         (net,) = self._net
-        side = 2 * MAP_SIDE
-        third = net.trunk.stage3.conv2.out_channels * side * side
-        maps, pooled = frozen.tensor_split((third,), dim=1)
-        fourth = net.pooled(self.stage(maps.view(len(maps), -1, side, side)))
-        return self.head(net.whitened(torch.cat([pooled, fourth], dim=1))[0])  # type: ignore[no-any-return]
+        maps = [
+            Trunk.on_one_grid(frozen[:, number], stage(frozen[:, number]))
+            for number, stage in enumerate(self.stages)
+        ]
+        return self.head(net.whitened(net.pooled(torch.stack(maps, dim=1)))[0])  # type: ignore[no-any-return]
 
 
 def frozen_maps(net: EdgeNet, x: Tensor) -> Tensor:
-    """What last stage and head need of an input (B, 1, 224, 224): maps of stage 3, then pooled values."""
-    trunk = net.trunk
-    second = trunk.stage2(trunk.stage1(fn.relu(trunk.stem(x))))
-    third = trunk.stage3(second)
-    beside = torch.cat([fn.avg_pool2d(second, 4), fn.avg_pool2d(third, 2)], dim=1)
-    return torch.cat([third.flatten(1), net.pooled(beside)], dim=1)
+    """What last stages and head need of an input (B, 1, 224, 224)."""
+    return torch.stack([trunk.second(x) for trunk in _trunks(net)], dim=1)
 
 
 def split(net: EdgeNet, depth: Depth) -> Split:
@@ -66,5 +62,10 @@ def split(net: EdgeNet, depth: Depth) -> Split:
     net.head.requires_grad_(True)
     if depth == "head":
         return Split(net.features, net.head, torch.float32)
-    net.trunk.stage4.requires_grad_(True)
+    for trunk in _trunks(net):
+        trunk.stage3.requires_grad_(True)
     return Split(lambda x: frozen_maps(net, x), LastStage(net), torch.float16)
+
+
+def _trunks(net: EdgeNet) -> list[Trunk]:
+    return cast("list[Trunk]", list(net.trunks))
