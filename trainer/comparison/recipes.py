@@ -108,16 +108,16 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "resnet50", "ResNet-50", "no privacy", "network", _HE,
         settings={"network": "resnet50", "nine_classes": True, **_PLAIN},
-        cpu={"side": 64, "epochs": 15}, gpu={"side": 224, "epochs": 90}, quick={"side": 32, "epochs": 1},
+        cpu={"side": 64, "epochs": 10}, gpu={"side": 224, "epochs": 90}, quick={"side": 32, "epochs": 1},
         search={"rate": (3e-4, 1e-3, 3e-3)}, search_share=_THIRD,
-        wants_gpu="224 px and 90 epochs", minutes=40, gpu_minutes=20,
+        wants_gpu="224 px and 90 epochs", minutes=22, gpu_minutes=20,
     ),
     Recipe(
         "vgg16", "VGG-16", "no privacy", "network", _VGG,
         settings={"network": "vgg16", "nine_classes": True, **_PLAIN, "rate": 3e-4},
-        cpu={"side": 64, "epochs": 10}, gpu={"side": 224, "epochs": 90}, quick={"side": 32, "epochs": 1},
+        cpu={"side": 64, "epochs": 8}, gpu={"side": 224, "epochs": 90}, quick={"side": 32, "epochs": 1},
         search={"rate": (1e-4, 3e-4, 1e-3)}, search_share=_THIRD,
-        wants_gpu="224 px and 90 epochs", minutes=55, gpu_minutes=25,
+        wants_gpu="224 px and 90 epochs", minutes=20, gpu_minutes=25,
     ),
     Recipe(
         "cnn-eps5", "small CNN + DP-SGD", "paper", "dp-sgd",
