@@ -67,7 +67,7 @@ def _prepare(depth: str, way: str, kept: bool) -> tuple[Callable[[], int], int]:
     if kept:
         with torch.no_grad():
             data = torch.cat([parts.lower(chunk).to(parts.kind) for chunk in data.split(16)])
-        data = data.repeat(-(-count // len(data)), 1)[:count]
+        data = data.repeat(-(-count // len(data)), *[1] * (data.dim() - 1))[:count]
     seen = [0]
 
     def loss(model: Any, rows: Any) -> Any:

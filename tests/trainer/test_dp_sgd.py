@@ -62,7 +62,12 @@ def test_the_parts_of_a_network_are_the_network(depth: Depth) -> None:
 
 
 @pytest.mark.parametrize(
-    ("depth", "moved"), [("head", {"head"}), ("last", {"head", "trunk.stage4"}), ("all", {"head", "trunk"})]
+    ("depth", "moved"),
+    [
+        ("head", {"head"}),
+        ("last", {"head", "trunks.0.stage3", "trunks.1.stage3"}),
+        ("all", {"head", "trunks"}),
+    ],
 )
 @pytest.mark.parametrize("method", ["ghost", "samples"])
 def test_a_depth_trains_its_layers_and_no_others(

@@ -252,7 +252,7 @@ def _views(job: Job) -> tuple[EdgeNet, Tensor, float]:
     net = EdgeNet(len(task.classes))
     load_prior(job.prior, net)
     net.to(job.device).eval()
-    key = f"views {views}"
+    key = f"views {views}, repetition {job.repetition}"
     if key in job.material.cache:
         found, seconds = job.material.cache[key]
         return net, found, seconds

@@ -40,7 +40,7 @@ STYLES: dict[str, Kinds] = {
 """Each kind of image and its share, by style. The same questions are asked of both: two networks that learnt
 from pictures of different styles see more than one that learnt from either or from both."""
 
-FAMILIES = 8
+FAMILIES = len(STYLES["detailed"])
 """Kinds of each style, in the same order."""
 ANATOMY = 3
 """The first ones draw anatomy; the others do not."""

@@ -20,7 +20,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--images",
         type=int,
         default=Plan.images,
-        help=f"detailed phantoms, and half as many schematic ones, 50 KB each; default {Plan.images}",
+        help=f"detailed phantoms, and half as many schematic ones, 66 KB each; default {Plan.images}",
     )
     each.add_argument(
         "--epochs",

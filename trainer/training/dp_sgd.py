@@ -190,7 +190,8 @@ class Kept:
     ) -> None:
         self._parts, self._gray, self._views = parts, gray, views
         with torch.no_grad():
-            one = parts.lower(network_input(gray(np.arange(1))))
+            # Of nobody: under torchrun the others come here before the run is on record.
+            one = parts.lower(torch.zeros(1, 1, 224, 224, device=next(parts.upper.parameters()).device))
         _refuse_beyond(_mib(one, parts, records, views), mib, records, views)
         self._values = torch.empty(records, views, *one.shape[1:], dtype=parts.kind, device=one.device)
         self._known = np.zeros(records, bool)
