@@ -21,6 +21,7 @@ from trainer.training import cli as training
 def _export(args: argparse.Namespace) -> int:
     from trainer.data import dataset
     from trainer.privacy.ledger import default_folder
+    from trainer.release import likeness
     from trainer.release.export import export
 
     ledgers = args.ledger or default_folder()
@@ -33,6 +34,7 @@ def _export(args: argparse.Namespace) -> int:
         ledgers=ledgers,
         research=args.research,
         judged=judged,
+        least=likeness.LEAST if args.least_likeness is None else args.least_likeness,
     )
     print(json.dumps(summary, indent=2))
     return 0
@@ -64,6 +66,14 @@ def build_parser() -> argparse.ArgumentParser:
     each.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
     each.add_argument(
         "--research", action="store_true", help="allow a research run; boxes refuse what comes of it"
+    )
+    each.add_argument(
+        "--least-likeness",
+        type=float,
+        dest="least_likeness",
+        metavar="SHARE",
+        help="no label below this share of what the mean image of the group scores; trainer evaluate "
+        "--others shows what each share holds back",
     )
     ledger.add_ledger(each)
     each.set_defaults(run=_export)

@@ -251,7 +251,7 @@ def test_settings_are_chosen_on_training_groups_alone(drawn: Path, tmp_path: Pat
 def test_every_row_that_is_trained_tries_as_many_settings() -> None:
     for recipe in recipes.RECIPES:
         if recipe.method == "ours":
-            assert recipe.tried == ("about 60" if recipe.family == "ours" else "as ours")
+            assert recipe.tried == ("about 100" if recipe.family == "ours" else "as ours")
         elif recipe.method != "probe":
             assert [len(values) for values in recipe.search.values()] == [3], recipe.row
     large = recipes.choose(["resnet50"])[0]

@@ -52,6 +52,8 @@ def test_a_folder_named_like_a_public_set_is_private(
     about = sources.describe(records)
     assert about["images"] == 60
     assert not {"images_per_class", "groups"} & set(about)
+    # How many images a patient has would move with the patient.
+    assert not {"images", "images_per_class", "groups"} & set(sources.describe(records, "patient"))
     assert "Kermany" not in str(about)
     assert "CC BY" not in str(about)
     assert fit(hospital, tmp_path / "run", "--mode", "research") == 2

@@ -65,16 +65,17 @@ def test_a_chunk_depends_on_seed_and_number_alone(tmp_path: Path) -> None:
     assert chunks.load(chunks.ensure(tmp_path, "schematic", 1, 3)[0]).images.shape == (3, 224, 224)
 
 
+@pytest.mark.parametrize("broken", [3, 5], ids=["in the first trunk", "in the second"])
 def test_a_run_that_breaks_off_ends_as_one_that_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: int
 ) -> None:
     monkeypatch.setattr(pretrain, "CHECKPOINT_STEPS", 1)
-    pretrain.pretrain(tmp_path / "whole.npz", tmp_path / "a", TINY)
+    said = pretrain.pretrain(tmp_path / "whole.npz", tmp_path / "a", TINY)
     true, steps = torch.optim.AdamW.step, []
 
     def dies(self: torch.optim.AdamW, *args: object) -> object:
         steps.append(1)
-        if len(steps) == 3:
+        if len(steps) == broken:
             raise KeyboardInterrupt
         return true(self, *args)
 
@@ -83,14 +84,22 @@ def test_a_run_that_breaks_off_ends_as_one_that_does_not(
         with pytest.raises(KeyboardInterrupt):
             pretrain.pretrain(tmp_path / "parts.npz", tmp_path / "b", TINY)
     assert not (tmp_path / "parts.npz").exists()
-    pretrain.pretrain(tmp_path / "parts.npz", tmp_path / "b", TINY)
+    again = pretrain.pretrain(tmp_path / "parts.npz", tmp_path / "b", TINY)
+    assert {style: set(each) for style, each in again["right"].items()} == {
+        style: set(each) for style, each in said["right"].items()
+    }
     whole, parts = EdgeNet(2), EdgeNet(2)
     load_prior(tmp_path / "whole.npz", whole)
     load_prior(tmp_path / "parts.npz", parts)
     for a, b in zip(whole.state_dict().values(), parts.state_dict().values(), strict=True):
         assert torch.allclose(a, b, atol=2e-3)
-    with pytest.raises(PretrainError, match="delete it"):
-        pretrain.pretrain(tmp_path / "parts.npz", tmp_path / "b", Plan(images=128, epochs=3, whitening=20))
+    # Said before anything is drawn, and of both files at once.
+    monkeypatch.setattr(chunks, "ensure", lambda *_: pytest.fail("phantoms were drawn"))
+    with pytest.raises(PretrainError, match=r"checkpoint-detailed.*checkpoint-schematic.*delete"):
+        pretrain.pretrain(tmp_path / "parts.npz", tmp_path / "b", Plan(images=256, epochs=3, whitening=20))
+    monkeypatch.setattr(weights, "code_digest", lambda: "another" * 9)
+    with pytest.raises(PretrainError, match="code"):
+        pretrain.pretrain(tmp_path / "parts.npz", tmp_path / "b", TINY)
     with pytest.raises(PretrainError, match="--images"):
         pretrain.pretrain(tmp_path / "few.npz", tmp_path / "c", Plan(images=10))
 

@@ -38,10 +38,15 @@ def record(
 
 def test_each_image_is_a_unit_by_default() -> None:
     records = [record(n, "p") for n in range(4)]
-    made = group(records, "image", 1)
+    made = group(records, "image")
     assert made.records == tuple(records)
     assert made.units.single
     assert (made.units.count, made.units.words) == (4, "image")
+
+
+def test_a_cap_without_patients_is_refused() -> None:
+    with pytest.raises(UnitError, match="--per-patient protects nobody without --unit patient"):
+        group([record(0, "p")], "image", 3)
 
 
 def test_records_of_a_patient_are_one_unit_across_classes() -> None:

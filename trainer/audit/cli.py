@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 from trainer.data.options import add_data
+from trainer.privacy.cli import add_ledger
 
 
 def _audit(args: argparse.Namespace) -> int:
     from trainer.audit import material, page, suite
     from trainer.data import dataset, private_files
+    from trainer.evaluation import reads
     from trainer.training import run_record
 
     record, net = run_record.load(args.run_dir)
@@ -25,12 +27,19 @@ def _audit(args: argparse.Namespace) -> int:
     )
     if not members:
         raise suite.AuditError(f"no image of the run's classes is in split {args.split!r}; see --split")
+    number = 0
+    if others:
+        whole = reads.split_digest(each for each in every if each.split == args.others)
+        model = run_record.read(args.run_dir).files[run_record.NETWORK]
+        number = reads.count_read(whole, args.others, others, model, args.ledger)
     result = suite.audit(record, net, material.load(members, record), material.load(others, record), size)
     if args.json:
         private_files.write(args.json, json.dumps(result.to_json(), indent=2) + "\n")
     if args.html:
         private_files.write(args.html, page.page(result))
     print(page.text(result))
+    if number:
+        print(f"read number {number} of images of split {args.others!r} on this workstation")
     if result.contradicted:
         print("trainer audit: the claim is contradicted, see above", file=sys.stderr)
         return 1
@@ -48,6 +57,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     add_data(each, "the data that the run was trained on, as for trainer fit")
     each.add_argument("--split", default="train", help="what the run was trained on")
     each.add_argument("--others", default="val", help="split of images that it was not trained on")
+    add_ledger(each)
     each.add_argument("--json", type=Path, help="where to write all figures")
     each.add_argument("--html", type=Path, help="where to write the report with plots and pictures")
     each.add_argument("--quick", action="store_true", help="a small audit in about a minute; shows little")

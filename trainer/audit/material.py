@@ -12,7 +12,7 @@ from edge.imaging import preprocess
 from trainer.data.dataset import Record, load_all
 from trainer.phantoms import procedural
 from trainer.training.run_record import RunRecord
-from trainer.training.units import DEFAULT_CAP, group
+from trainer.training.units import group
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def load(records: Sequence[Record], run: RunRecord) -> Images:
         UnitError: the unit is the patient, and nobody can say whose the images are.
     """
     patient = run.privacy.unit.startswith("patient")
-    cap = int((run.privacy.model_extra or {}).get("records_per_unit", DEFAULT_CAP))
-    grouped = group(records, "patient" if patient else "image", cap)
+    cap = (run.privacy.model_extra or {}).get("records_per_unit")
+    grouped = group(records, "patient", cap) if patient else group(records, "image")
     place = {each.name: index for index, each in enumerate(run.classes)}
     how = preprocess.parse(run.preprocess)
     images = load_all(grouped.records, how) if grouped.records else np.zeros((0, 224, 224), np.uint8)

@@ -116,7 +116,7 @@ def ours(job: Job) -> Made:
             delta=job.delta,
             prior=job.prior if engine.needs_prior else None,
             out=Path(folder),
-            data_note=sources.describe(task.records),
+            data_note=sources.describe(task.records, task.units.name),
             terms=job.material.terms,
         )
         _, net = run_record.load(Path(folder))

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Literal
 
+from trainer.privacy import choices
+
 Family = Literal["no privacy", "paper", "published", "ours", "ablation", "probe"]
 Effort = Literal["cpu", "gpu", "quick"]
 Settings = Mapping[str, Any]
@@ -87,7 +89,7 @@ _SCATTERING = "in the style of Tramer and Boneh 2021 (arXiv 2011.11660): scatter
 _RANDP = "in the style of DP-RandP (Tang et al. 2023, arXiv 2306.06076): prior from random processes, head"
 _BOTH = "scattering and procedural prior at 64 and 128 px, whitened privately, full-batch private head"
 _OURS = "the recipe of trainer fit"
-_TUNED = "chosen by cross-validation on the train and val splits of the public benchmark, as research runs"
+_TUNED = f"chosen {choices.WHERE}, as research runs"
 _QUICK_ENGINE = {"trial": {"steps": 3, "views": 2, "sampling_rate": 1.0}}
 """Of these the engine takes those that it has."""
 _QUICK_HEAD = {"prior_images": 32, "whitening_images": 24, "steps": 4}
@@ -100,7 +102,7 @@ _THIRD = {"epochs": 1 / 3}
 def _ours(row: str, title: str, family: Family, epsilon: float, **settings: Any) -> Recipe:
     return Recipe(
         row, title, family, "ours", _OURS, epsilon, settings, quick=_QUICK_ENGINE, tuned=_TUNED, minutes=6,
-        tried="about 60" if family == "ours" else "as ours",
+        tried=choices.ALL if family == "ours" else "as ours",
     )  # fmt: skip
 
 

@@ -69,20 +69,22 @@ def published(records: Sequence[Record]) -> tuple[str, ...]:
     return () if "" in names else tuple(sorted(names))
 
 
-def describe(records: Sequence[Record]) -> dict[str, Any]:
+def describe(records: Sequence[Record], unit: str = "image") -> dict[str, Any]:
     """Sets and counts of a list of records, for the model card.
 
-    How many images there are is public by assumption. How many of each class, and of how many groups,
-    is told of published sets alone: of private images it would be a release that nobody paid for.
+    How many units of privacy there are is public by assumption, so with the unit image the number of images
+    is; with the unit patient it is not. Numbers of each class, of groups, and of images where they are no
+    units are told of published sets alone: of private images they would be a release that nobody paid for.
     """
     names = published(records)
     unknown = {"licence": "not known to the trainer"}
     about: dict[str, Any] = {
         "sets": {name: KNOWN[name] for name in names}
         or dict.fromkeys(sorted({record.folder for record in records}), unknown),
-        "images": len(records),
         "splits": sorted({record.split for record in records}),
     }
+    if names or unit == "image":
+        about["images"] = len(records)
     if names:
         about["images_per_class"] = dict(sorted(Counter(record.label for record in records).items()))
         about["groups"] = len({record.group for record in records})

@@ -15,6 +15,7 @@ from edge.imaging.preprocess import Preprocessing
 from trainer.data import dataset, leaks, sources
 from trainer.evaluation import (
     faithfulness,
+    least_likeness,
     others,
     precision,
     reads,
@@ -127,7 +128,7 @@ def evaluate(
         out["precision"] = precision.compare(them.probability, own_probabilities(bundle, halved, groups))
     if strangers is not None:
         rest = [record for record in there if record.label not in group]
-        out["others"] = _others(bundle, runner, strangers, kept, images, groups, rest)
+        out["others"] = _others(bundle, runner, strangers, kept, images, ran["features"], groups, rest)
     return out
 
 
@@ -187,6 +188,7 @@ def _others(
     strangers: Others,
     records: Sequence[dataset.Record],
     images: NDArray[np.uint8],
+    features: NDArray[np.float32],
     groups: Sequence[str],
     rest: Sequence[dataset.Record],
 ) -> dict[str, Any]:
@@ -202,9 +204,10 @@ def _others(
     # An image of the right kind that lies on its side is no stranger; it is told apart from them.
     turned = [each for each in found if other_images.TURNED in each.kind]
     found = [each for each in found if other_images.TURNED not in each.kind]
-    out = {"standard": others.judge(found, bundle.intended_use, abstains)}
+    out: dict[str, Any] = {"standard": others.judge(found, bundle.intended_use, abstains)}
     out["turned"] = others.judge(turned, bundle.intended_use, abstains)
     if strangers.own is not None:
         out["own"] = others.judge(other_images.own(strangers.own), bundle.intended_use, abstains)
+    out["least_likeness"] = least_likeness.curve(bundle, runner, features, groups, found)
     out["valid"] = others.valid(images, groups, [record.group for record in records], abstains)
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -35,7 +36,7 @@ class Recipe:
     words: str
     """Whose recipe it is."""
     unit: UnitName = "image"
-    cap: int = DEFAULT_CAP
+    cap: int | None = None
     """With the unit patient: images of a patient that are used, at most."""
     prior: Path | None = SHIPPED
     preprocessing: Preprocessing = PLAIN
@@ -46,7 +47,7 @@ class Recipe:
             "words": self.words,
             "engine": {"name": self.engine.name, **asdict(self.engine)},
             "unit": self.unit,
-            "images_per_unit": self.cap if self.unit == "patient" else 1,
+            "images_per_unit": (self.cap or DEFAULT_CAP) if self.unit == "patient" else 1,
             "prior": "the one that comes along" if self.prior else "none",
             "preprocessing": self.preprocessing.name,
         }
@@ -68,7 +69,7 @@ def of_run(path: Path) -> Recipe:
 
     Raises:
         RunError: it is no run directory.
-        EvaluationError: its engine is not known, or has settings that this one lacks.
+        EvaluationError: its engine or its prior is not one that this trainer has.
     """
     from trainer.training import fit, run_record
 
@@ -79,13 +80,19 @@ def of_run(path: Path) -> Recipe:
         raise EvaluationError(f"{path} is of an engine that this trainer lacks; train it again")
     known = {each.name for each in fields(engine)} - {"device"}  # folds run where this process does
     settings = {name: value for name, value in record.training.items() if name in known}
+    prior = record.training.get("prior_sha256")
+    if prior not in (None, "none") and prior != hashlib.sha256(SHIPPED.read_bytes()).hexdigest():
+        raise EvaluationError(
+            f"{path} was trained from another prior than the one that comes along, and folds from this one "
+            "would judge another recipe; train the run again, or cross-validate without --run"
+        )
     unit: UnitName = "patient" if record.privacy.unit.startswith("patient") else "image"
-    cap = (record.privacy.model_extra or {}).get("records_per_unit", DEFAULT_CAP)
+    cap = (record.privacy.model_extra or {}).get("records_per_unit")
     return Recipe(
         replace(engine, **settings),
         f"The recipe of the run {path.name} (settings, unit of privacy and preprocessing)",
         unit,
-        cap if unit == "patient" else DEFAULT_CAP,
+        cap if unit == "patient" else None,
         None if record.training.get("prior") == "none" else SHIPPED,
         parse(record.preprocess),
     )
@@ -136,7 +143,7 @@ def trainer(
                 delta=chance,
                 prior=recipe.prior,
                 out=Path(folder) / "run",
-                data_note=sources.describe(grouped.records),
+                data_note=sources.describe(grouped.records, grouped.units.name),
                 # Counted in the ledger; the networks are thrown away, so nothing of them is released.
                 terms=how,
             )

@@ -175,6 +175,13 @@ def _others(found: dict[str, Any]) -> Iterator[str]:
             ]
         rows.append(("valid images", found["valid"]["images"], value(found["valid"], "abstained")))
         yield table((title, "trials", "share without an answer"), rows)
+    if found.get("least_likeness"):
+        rows = [(f"{each['least']:.2f}", each["valid"], each["others"]) for each in found["least_likeness"]]
+        yield paragraph(
+            "What other thresholds of likeness would hold back, alone and by pixels; a threshold is chosen "
+            "on images that are public or paid for, not on this split if it is the one to report:"
+        )
+        yield table(("least share of the mean image's likeness", "valid images", "others"), rows)
     turned = found["turned"]
     if turned["images"]:
         rows = [

@@ -1,7 +1,7 @@
 """Images that nobody was ever in: phantoms and random processes, labelled by their generator.
 
 The network learns to see from these, so that private data has less to teach. Everything here comes
-from formulas and general knowledge of what a head or a chest looks like; no medical image was used.
+from formulas and general knowledge of what a head or a chest looks like; nothing is fitted to an image.
 Each image is gray, uint8, 224 x 224. Labels are a mapping task -> class; a task that does not apply to
 an image is absent. Parts are masks at an eighth of the size.
 """

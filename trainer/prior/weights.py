@@ -106,7 +106,8 @@ def load_prior(path: Path, net: EdgeNet) -> Origin:
         net.set_whitening(state["project"], state["centre"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise ValueError(
-            f"{path} is no prior of this network ({error}); make one with trainer pretrain"
+            f"{path} is no prior of this network; one of an earlier version does not fit. Make one with "
+            f"trainer pretrain ({str(error).splitlines()[0]})"
         ) from None
     return Origin(hashlib.sha256(data).hexdigest(), about)
 

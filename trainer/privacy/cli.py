@@ -71,12 +71,12 @@ def _open(args: argparse.Namespace) -> int:
     from trainer.privacy.ledger import Budget, LedgerError, Ledgers, default_folder
     from trainer.privacy.marker import Index
     from trainer.training.fit import data_set
-    from trainer.training.units import DEFAULT_CAP, group
+    from trainer.training.units import group
 
     records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split == args.split]
     if not records:
         raise dataset.DataError(f"no image is in split {args.split!r}")
-    grouped = group(records, args.unit, DEFAULT_CAP if args.cap is None else args.cap)
+    grouped = group(records, args.unit, args.cap)
     if not args.delta < 1 / grouped.units.count:
         raise LedgerError(f"delta {args.delta} must be below 1/n = {1 / grouped.units.count:.2g}")
     data = data_set(data_name(args), grouped.records, grouped.units)

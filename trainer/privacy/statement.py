@@ -6,17 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge.imaging.bundle import Privacy
-from trainer.privacy import accounting, noise
+from trainer.privacy import accounting, choices, noise
 from trainer.privacy.accounting import Figures
 from trainer.privacy.ledger import Reservation
 from trainer.privacy.spend import Spend, to_json
 
 GROUPS = (2, 5)
 """Numbers of units whose joint protection is stated."""
-LOOKED = (
-    "phantoms and pretraining from general knowledge, after a look at about a hundred training images of the "
-    "public benchmark for their framing"
-)
 RULE = "thresholds and temperature by a rule fixed beforehand"
 
 
@@ -38,10 +34,10 @@ class Recipe:
     @property
     def words(self) -> str:
         """What was tuned, on what, at what cost."""
-        parts = ["network from general knowledge", self.chosen]
+        parts = [choices.NETWORK, self.chosen]
         parts.append(f"prior: {self.prior}" if self.prior else "no prior")
         if self.looked:
-            parts.append(LOOKED)
+            parts.append(choices.LOOKED)
         if self.given:
             named = ", ".join(f"{name} {value}" for name, value in self.given.items())
             parts.append(f"given by hand: {named}; how they were found is not in epsilon")

@@ -18,11 +18,10 @@ from edge.imaging import bundle as layout
 from edge.imaging import preprocess
 from trainer.data.record import Record
 from trainer.network import onnx_graph
-from trainer.network.edge_net import EdgeNet
 from trainer.phantoms import procedural
 from trainer.privacy import on_record
 from trainer.privacy.ledger import default_folder
-from trainer.release import evidence
+from trainer.release import evidence, likeness
 from trainer.release.model_card import model_card
 from trainer.release.signing import sign_bundle
 from trainer.training import run_record
@@ -30,18 +29,9 @@ from trainer.training import run_record
 GOLDEN_SEED = 7
 MAX_ACTIVATION = 30_000.0
 """Half precision ends at 65,504; beyond this bound a slightly different input could overflow."""
-LEAST_LIKENESS = 0.35
-"""Of what the mean image of a group scores, by the run's released means. Fixed: chosen on the public
-benchmark, where 1 to 2 % of valid images of the validation split score less, and 97 % of others do."""
 MAX_BYTES = 8_000_000
 GOLDEN_TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2}
 """Largest difference of a logit from the reference that an engine of that precision may show."""
-
-
-LIKENESS_RULE = (
-    f"; no label for an image whose features reach less than {LEAST_LIKENESS} of what the mean image of its "
-    "group reaches, a number chosen on the public benchmark's validation split"
-)
 
 
 class ExportError(ValueError):
@@ -64,6 +54,7 @@ def export(
     ledgers: Path | None = None,
     research: bool = False,
     judged: Sequence[Record] | None = None,
+    least: float = likeness.LEAST,
 ) -> dict[str, Any]:
     """Write both networks, golden data, statements and signatures to ``out``; return a summary.
 
@@ -75,6 +66,7 @@ def export(
         ledgers: directory of the ledgers, where a release run must stand; left out, the user's own.
         research: allow a research run. Its bundle is marked, and no box loads it.
         judged: all records of the index that the figures were read from; see `evidence.figures`.
+        least: threshold of likeness, of what the mean image of a group scores.
 
     Raises:
         ExportError: the run was made for research; the network could overflow, disagrees with itself, or
@@ -85,8 +77,8 @@ def export(
     _refuse_foreign(out)
     kept = run_record.read(run)
     record, net = kept.record, kept.net
-    if bool(net.likeness.any()):
-        record = record.model_copy(update={"threshold_rule": record.threshold_rule + LIKENESS_RULE})
+    told = record.threshold_rule + likeness.rule(record, net, least)
+    record = record.model_copy(update={"threshold_rule": told})
     if record.privacy.mode != "release" and not research:
         raise ExportError(
             f"{run} is a research run, which no ledger limited: nothing is released of it. Train with --mode "
@@ -124,7 +116,7 @@ def export(
         "min_probability": record.min_probability,
         "threshold_rule": record.threshold_rule,
         "golden_tolerance": GOLDEN_TOLERANCE,
-        "likeness": _likeness(record, net),
+        "likeness": likeness.block(record, net, least),
     }
     layout.Spec.model_validate(spec)
     preprocess.parse(record.preprocess)
@@ -142,17 +134,6 @@ def export(
         "bytes": {which: len(data) for which, data in models.items()},
         "largest_activation": round(largest, 2),
         "fp16_largest_logit_difference": round(difference, 5),
-    }
-
-
-def _likeness(record: run_record.RunRecord, net: EdgeNet) -> dict[str, Any]:
-    """What images of each group look like, if the run knows."""
-    if not bool(net.likeness.any()):
-        return {}
-    rows = {each.group: row for each, row in zip(record.classes, net.likeness.tolist(), strict=True)}
-    return {
-        group: {"direction": [round(value, 6) for value in row], "least": LEAST_LIKENESS}
-        for group, row in rows.items()
     }
 
 

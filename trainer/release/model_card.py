@@ -84,7 +84,8 @@ def _data(record: RunRecord) -> Iterator[str]:
     counts = ", ".join(f"{name} {count}" for name, count in data.get("images_per_class", {}).items())
     splits = ", ".join(data.get("splits", [])) or "none"
     groups = f" of {data['groups']} groups" if "groups" in data else ""
-    yield f"{data.get('images', '?')} images{groups}, split {splits}{'; ' if counts else ''}{counts}."
+    images = f"{data['images']} images" if "images" in data else "Images, whose number is not told,"
+    yield f"{images}{groups}, split {splits}{'; ' if counts else ''}{counts}."
     yield ""
     for name, about in data.get("sets", {}).items():
         yield f"- `{name}`: " + " ".join(f"{key}: {value}." for key, value in about.items())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     "steps", "sampling_rate", "clip", "rate", "views",
-    "fixed_views", "physical", "method", "precision", "device",
+    "fixed_views", "cache_mib", "physical", "method", "precision", "device",
 )  # fmt: skip
 
 
@@ -61,6 +61,13 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         type=int,
         dest="fixed_views",
         help="with --depth last: views that each image has for the whole run, so that frozen layers run once",
+    )
+    each.add_argument(
+        "--cache-mib",
+        type=int,
+        dest="cache_mib",
+        metavar="MIB",
+        help="with --fixed-views: memory for what the frozen layers say of them",
     )
     each.add_argument("--physical", type=int, help="images in memory at once; changes nothing else")
     each.add_argument(
@@ -115,7 +122,7 @@ def _fit(args: argparse.Namespace) -> int:
     from trainer.privacy.marker import Index
     from trainer.training import distributed, fit
     from trainer.training.task import prepare
-    from trainer.training.units import DEFAULT_CAP, group
+    from trainer.training.units import group
 
     known = uses.read_uses(args.uses)
     records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split == args.split]
@@ -140,7 +147,7 @@ def _fit(args: argparse.Namespace) -> int:
         prior_origin=args.prior_origin,
         index=Index(args.data, args.another),
     )
-    grouped = group(records, args.unit, DEFAULT_CAP if args.cap is None else args.cap)
+    grouped = group(records, args.unit, args.cap)
     task = prepare(grouped.records, known, grouped.units, preprocessing(args))
     if not distributed.is_first():
         fit.follow(task, engine, epsilon=args.epsilon, delta=args.delta, prior=prior)
@@ -152,7 +159,7 @@ def _fit(args: argparse.Namespace) -> int:
         delta=args.delta,
         prior=prior,
         out=args.out,
-        data_note=sources.describe(grouped.records),
+        data_note=sources.describe(grouped.records, grouped.units.name),
         terms=terms,
     ).privacy
     print(
@@ -170,6 +177,8 @@ def _benchmark(args: argparse.Namespace, records: list[Record]) -> str:
     from trainer.training.fit import FitError
 
     if args.mode == "release":
+        if args.public:
+            raise FitError("--public is for research runs; add --mode research, or leave it out")
         return ""
     benchmark = args.public or ", ".join(sources.published(records))
     if not benchmark:

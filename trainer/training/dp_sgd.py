@@ -232,5 +232,5 @@ def _refuse_beyond(needed: float, mib: int, records: int, views: int) -> None:
     if needed > mib:
         raise ValueError(
             f"{views} fixed views of {records} images need {needed:.0f} MiB, {mib} are allowed: "
-            "take fewer views, more memory, or new views each time"
+            "take fewer views, allow more with --cache-mib, or leave --fixed-views out"
         )

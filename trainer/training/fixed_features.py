@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from trainer.network.augment import augment, network_input
 from trainer.network.edge_net import FEATURES, EdgeNet
-from trainer.privacy import accounting, noise
+from trainer.privacy import accounting, choices, noise
 from trainer.privacy.spend import Release, Spend
 from trainer.progress import progress
 from trainer.training import checks, distributed
@@ -41,8 +41,8 @@ class FixedFeatures:
 
     name: ClassVar[str] = "fixed-features"
     chosen: ClassVar[str] = (
-        "pooling, steps, rate, clip and averaging of the head by cross-validation of about 60 settings on "
-        "the train and val splits of the public benchmark"
+        f"pooling, steps, rate, clip and averaging of the head: of about {choices.HEADS} settings, "
+        f"{choices.WHERE}"
     )
     beside: ClassVar[frozenset[str]] = frozenset({"physical", "device"})
     needs_prior: ClassVar[bool] = True

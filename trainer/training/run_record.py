@@ -125,7 +125,9 @@ def read(path: Path) -> Kept:
         net = EdgeNet(len(record.classes))
         net.load_state_dict(state)
     except (OSError, ValueError, RuntimeError) as error:
-        raise RunError(f"{path} is no run directory: {error}; make one with trainer fit --out") from None
+        raise RunError(
+            f"{path} is no run directory of this trainer: {error}; make one with trainer fit --out"
+        ) from None
     return Kept(record, net.eval(), _digests(files))
 
 

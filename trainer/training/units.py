@@ -70,17 +70,20 @@ class Grouped:
     units: Units
 
 
-def group(records: Sequence[Record], unit: UnitName, cap: int = DEFAULT_CAP) -> Grouped:
+def group(records: Sequence[Record], unit: UnitName, cap: int | None = None) -> Grouped:
     """Put records into units.
 
     Args:
         records: in the order of the index.
         unit: image or patient. A patient is what the column ``patient_id`` says, else ``group_id``.
-        cap: records of a patient that are used, at most.
+        cap: records of a patient that are used, at most; None takes `DEFAULT_CAP`. Means nothing for images.
 
     Raises:
-        UnitError: a record has no patient and no group, or the cap is below 1.
+        UnitError: a record has no patient and no group, the cap is below 1, or the unit image has one.
     """
+    if unit == "image" and cap is not None:
+        raise UnitError("--per-patient protects nobody without --unit patient; give both or neither")
+    cap = DEFAULT_CAP if cap is None else cap
     if cap < 1:
         raise UnitError(f"expected at least one image a patient, got {cap}")
     if unit == "image":

@@ -1,0 +1,19 @@
+"""What was tried on the public benchmark before the defaults were fixed: a count, for whoever states it.
+
+Search on private images is a query of them. For the benchmark's images, epsilon does not cover it; on any
+other images the defaults are fixed beforehand.
+"""
+
+from __future__ import annotations
+
+HEADS = 60
+"""Settings of the head (pooling, steps, rate, clip, averaging, views) that were compared, about."""
+NETWORKS = 40
+"""Priors, shapes of the network and sets of its features that were compared, about."""
+ALL = f"about {HEADS + NETWORKS}"
+WHERE = "by cross-validation on the train and val splits of the public benchmark"
+NETWORK = f"shape of the network and kinds of phantoms: of about {NETWORKS}, {WHERE}"
+LOOKED = (
+    "phantoms drawn from general knowledge, after a look at about a hundred training images of the "
+    "public benchmark for their framing"
+)
