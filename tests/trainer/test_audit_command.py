@@ -50,6 +50,8 @@ def test_an_audit_reports_figures_for_the_workstation_alone(
     words = ("--run", run, "--data", index, "--others", "test", "--quick", "--json", figures, "--html", page)
     assert command("audit", *words) == 0
     told = capsys.readouterr()
+    # Attacked with images that no training saw: a look at their split, and counted like any.
+    assert "read number 1 of images of split 'test'" in told.out
     for path in (figures, page):
         assert path.stat().st_mode & 0o777 == 0o600
     result = json.loads(figures.read_text())

@@ -248,6 +248,35 @@ def test_settings_are_chosen_on_training_groups_alone(drawn: Path, tmp_path: Pat
     assert search.searched(job, "k", tmp_path)[1] == tried
 
 
+def test_a_search_that_is_broken_off_goes_on(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = loaded(drawn, tmp_path)
+    recipe = recipes.choose(["ours-head-nodp"])[0]
+    job = Job(
+        recipe, recipe.with_effort("quick"), images, torch.device("cpu"), 1, 1e-5, SHIPPED, tmp_path
+    )  # fmt: skip
+    true, seen = methods.METHODS[recipe.method], []
+
+    def dies(each: Job) -> object:
+        seen.append(each.settings["ridge"])
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return true(each)
+
+    monkeypatch.setitem(methods.METHODS, recipe.method, dies)
+    with pytest.raises(KeyboardInterrupt):
+        search.searched(job, "k", tmp_path)
+    assert len(search.tried_so_far(recipe.row, "k", tmp_path)["tried"]) == 1
+    _, tried = search.searched(job, "k", tmp_path)
+    assert tried is not None
+    # The first one once, the second one again, the third.
+    assert seen == [1e-5, 1e-4, 1e-4, 1e-3]
+    assert len(tried["tried"]) == 3
+    # Under another key nothing of it is known.
+    assert search.tried_so_far(recipe.row, "other", tmp_path) == {}
+
+
 def test_every_row_that_is_trained_tries_as_many_settings() -> None:
     for recipe in recipes.RECIPES:
         if recipe.method == "ours":

@@ -19,9 +19,9 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "is done is on disk at once; a second call goes on where the first one ended. All of it is research "
         "on a public benchmark, counted in the ledger, and every look at a split is counted.",
     )
-    each.add_argument("--data", type=Path, required=True, help="CSV index with the splits")
+    each.add_argument("--data", type=Path, help="CSV index with the splits")
     each.add_argument("--only", type=names, default=[], help="sets or sources to take, comma-separated")
-    each.add_argument("--out", type=Path, required=True, help="folder of results and tables")
+    each.add_argument("--out", type=Path, help="folder of results and tables")
     each.add_argument("--rows", type=names, default=[], help="rows to run, comma-separated; default: all")
     each.add_argument("--list", action="store_true", help="name the rows, and do nothing")
     each.add_argument("--seeds", type=int, default=3, help="repetitions of each row (default 3)")
@@ -51,6 +51,8 @@ def _compare(args: argparse.Namespace) -> int:
         for recipe in chosen:
             print(f"{recipe.row:<22}{recipe.title}; {recipe.source}")
         return 0
+    if args.data is None or args.out is None:
+        raise recipes.ComparisonError("say on what to compare and where to write: --data INDEX --out FOLDER")
     if args.seeds < 1:
         raise recipes.ComparisonError(f"--seeds {args.seeds}: expected at least 1")
     where = machine.device(args.device)

@@ -86,7 +86,10 @@ _HE = "He et al. 2015 (arXiv 1512.03385), table 1, 50 layers; from scratch"
 _VGG = "Simonyan and Zisserman 2014 (arXiv 1409.1556), table 1, D, with batch norm; from scratch"
 _DE = "in the style of De et al. 2022 (arXiv 2204.13650): group norm, standardised weights, views, average"
 _SCATTERING = "in the style of Tramer and Boneh 2021 (arXiv 2011.11660): scattering, group norm, linear"
-_RANDP = "in the style of DP-RandP (Tang et al. 2023, arXiv 2306.06076): prior from random processes, head"
+_RANDP = (
+    "in the style of DP-RandP (Tang et al. 2023, arXiv 2306.06076): prior from procedural images (here our "
+    "detailed phantoms, 64 px), private head"
+)
 _BOTH = "scattering and procedural prior at 64 and 128 px, whitened privately, full-batch private head"
 _OURS = "the recipe of trainer fit"
 _TUNED = f"chosen {choices.WHERE}, as research runs"

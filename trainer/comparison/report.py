@@ -128,8 +128,9 @@ def about(found: Sequence[Result], rows: Sequence[Row]) -> list[str]:
     said += [f"{'; '.join(weak)}."] if weak else []
     open_runs = sum(each.privacy is None for each in found)
     said.append(
-        f"{len(found) - open_runs} private research runs are in the ledger. {open_runs} runs on the same "
-        "images had no privacy; no ledger can hold these, since they have no epsilon."
+        f"{len(found) - open_runs} runs of this table were private: each of them, and each setting that was "
+        f"tried for them, stands in the ledger as a research run. {open_runs} runs on the same images had no "
+        "privacy; no ledger can hold these, since they have no epsilon."
     )
     said += sorted({f"{row.recipe.title}: {note}." for row in rows for r in row.results for note in r.notes})
     return said

@@ -23,7 +23,7 @@ from trainer.comparison.material import Material
 from trainer.comparison.methods import METHODS, changed
 from trainer.comparison.recipes import ComparisonError, Effort, Recipe
 from trainer.comparison.results import Result
-from trainer.comparison.search import searched
+from trainer.comparison.search import candidates, searched, tried_so_far
 from trainer.evaluation import reads
 
 FULL = 4200
@@ -190,14 +190,19 @@ def _one(item: Item, plan: Plan, material: Material) -> Result:
 
 def _seconds(item: Item, plan: Plan, material: Material, done: Mapping[tuple[str, int], Result]) -> float:
     """What a repetition is expected to take: as long as another one of its row, else what its recipe says."""
-    row, effort = item.recipe.row, plan.effort
-    known = [each for (name, _), each in done.items() if name == row and each.effort == effort]
-    if known:
-        return float(known[-1].cost["seconds"] or 0)
+    recipe, effort = item.recipe, plan.effort
+    mark = key(recipe, effort, material, plan.delta, plan.prior)
+    same = [each for (name, _), each in done.items() if name == recipe.row and each.key == mark]
     if effort == "quick":
-        return 10.0
-    searches = 1.0 + (item.recipe.search_cost(effort) if item.repetition == 1 else 0.0)
-    return 60 * item.recipe.cost(effort) * searches * max(0.02, len(material.train.records) / FULL)
+        once = 10.0
+    else:
+        once = 60 * recipe.cost(effort) * max(0.02, len(material.train.records) / FULL)
+    if same:
+        once = float(same[-1].cost["seconds"] or 0)
+    if item.repetition > 1 or not recipe.search or effort == "quick":
+        return once
+    tried, every = len(tried_so_far(recipe.row, mark, plan.folder).get("tried", ())), len(candidates(recipe))
+    return once * (1 + recipe.search_cost(effort) * (every - tried) / every)
 
 
 def _stop(plan: Plan, spent: float, estimate: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -19,49 +20,60 @@ from trainer.comparison.answers import mean_balanced
 from trainer.comparison.job import Job
 from trainer.comparison.methods import METHODS
 from trainer.comparison.plain import DivergedError
-from trainer.comparison.recipes import ComparisonError
+from trainer.comparison.recipes import ComparisonError, Recipe
 from trainer.comparison.results import write
 
 
 def searched(job: Job, key: str, folder: Path) -> tuple[Job, dict[str, Any] | None]:
-    """The job with the best settings of its recipe's search, and what was tried; looked up if known."""
+    """The job with the best settings of its recipe's search, and what was tried.
+
+    Each setting is on disk as soon as it was tried: a search that was broken off goes on, and one that was
+    done under ``key`` is looked up.
+    """
     recipe = job.recipe
     if not recipe.search:
         return job, None
-    file = folder / "search" / f"{recipe.row}.json"
-    found: dict[str, Any] = {}
-    if file.exists():
-        found = json.loads(file.read_text("utf-8"))
-    if found.get("key") != key:
-        found = {"key": key, **_search(job)}
-        write(file, json.dumps(found, indent=2) + "\n")
-    return replace(job, settings={**job.settings, **found["chosen"]}), found
-
-
-def _search(job: Job) -> dict[str, Any]:
-    started = time.monotonic()
-    inner = job.material.inner()
-    tried: list[dict[str, Any]] = []
-    names = list(job.recipe.search)
-    base = job.recipe.searching(job.settings)
-    for values in product(*job.recipe.search.values()):
-        settings = dict(zip(names, values, strict=True))
-        # The same start for all, so that settings are compared and not luck.
-        torch.manual_seed(0)
-        try:
-            made = METHODS[job.recipe.method](replace(job, settings={**base, **settings}, material=inner))
-        except DivergedError as error:
-            tried.append({"settings": settings, "score": None, "failed": str(error)})
-            continue
-        tried.append({"settings": settings, "score": round(mean_balanced(made.answer(inner), inner), 4)})
+    base = recipe.searching(job.settings)
+    found = tried_so_far(recipe.row, key, folder)
+    tried: list[dict[str, Any]] = found.setdefault("tried", [])
+    found.setdefault("seconds", 0.0)
+    found["shortened"] = {name: base[name] for name in recipe.search_share}
+    found["by"] = "mean within-modality balanced accuracy on held-out training groups"
+    for settings in candidates(recipe)[len(tried) :]:
+        started = time.monotonic()
+        tried.append(_try(job, base, settings))
+        found["seconds"] = round(found["seconds"] + time.monotonic() - started, 1)
+        write(_file(recipe.row, folder), json.dumps({"key": key, **found}, indent=2) + "\n")
     able = [each for each in tried if each["score"] is not None]
     if not able:
         raise ComparisonError(f"every setting that was tried diverged: {tried[-1]['failed']}")
     best = max(able, key=lambda each: float(each["score"]))
-    return {
-        "chosen": best["settings"],
-        "tried": tried,
-        "shortened": {name: base[name] for name in job.recipe.search_share},
-        "by": "mean within-modality balanced accuracy on held-out training groups",
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    found["chosen"] = best["settings"]
+    return replace(job, settings={**job.settings, **best["settings"]}), found
+
+
+def tried_so_far(row: str, key: str, folder: Path) -> dict[str, Any]:
+    """What a search under ``key`` has tried so far; empty for nothing."""
+    file = _file(row, folder)
+    found: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return {name: found[name] for name in ("tried", "seconds")} if found.get("key") == key else {}
+
+
+def candidates(recipe: Recipe) -> list[dict[str, Any]]:
+    """All settings of a recipe's search, in their order."""
+    return [dict(zip(recipe.search, values, strict=True)) for values in product(*recipe.search.values())]
+
+
+def _file(row: str, folder: Path) -> Path:
+    return folder / "search" / f"{row}.json"
+
+
+def _try(job: Job, base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    inner = job.material.inner()
+    # The same start for all, so that settings are compared and not luck.
+    torch.manual_seed(0)
+    try:
+        made = METHODS[job.recipe.method](replace(job, settings={**base, **settings}, material=inner))
+    except DivergedError as error:
+        return {"settings": settings, "score": None, "failed": str(error)}
+    return {"settings": settings, "score": round(mean_balanced(made.answer(inner), inner), 4)}

@@ -76,6 +76,8 @@ def _ledger(ledger: dict[str, Any]) -> str:
         )
     for reason in ledger.get("budget_raised", []):
         text += f"; the budget was raised: {reason}"
+    for reason in ledger.get("other_ledgers", []):
+        text += f"; charged beside other ledgers: {reason}"
     return f"{text}; research runs on the same images: {ledger['research_runs']}"
 
 
