@@ -12,8 +12,9 @@ import pytest
 
 from edge.imaging.bundle import ClassInfo, Likeness
 from trainer.data.dataset import Record
-from trainer.evaluation import precision, shortcut, subgroups, words
+from trainer.evaluation import least_likeness, precision, shortcut, subgroups, words
 from trainer.evaluation.judge import NO_EVIDENCE, figures, judge, scored
+from trainer.evaluation.other_images import Other
 from trainer.evaluation.privacy_words import privacy
 from trainer.evaluation.runner import answers_unknown
 
@@ -190,6 +191,25 @@ def test_an_image_of_unknown_kind_goes_to_the_group_that_it_looks_like() -> None
     assert answers_unknown(bundle, logits, features).tolist() == [members[0][0], members[1][1]]
     bundle.likeness = {}
     assert answers_unknown(bundle, logits, features).tolist() == [members[0][0]] * 2
+
+
+def test_a_threshold_of_likeness_is_chosen_by_what_it_holds_back() -> None:
+    alike = {"a": Likeness(direction=(1.0, 0.0), least=0.3), "b": Likeness(direction=(0.0, 1.0), least=0.3)}
+    seen = np.array([[0.9, 0.0], [0.32, 0.0], [0.0, 0.7], [0.0, 0.12]], np.float32)
+    strange = np.array([[0.2, 0.4], [0.9, 0.2]], np.float32)
+    runner: Any = SimpleNamespace(run=lambda images, _: {"features": strange[: len(images)]})
+    blank = np.zeros((224, 224), np.uint8)
+    others = [Other("x", blank), Other("y", blank, ("b",))]
+    bundle: Any = SimpleNamespace(likeness=alike)
+    curve = least_likeness.curve(bundle, runner, seen, ["a", "a", "b", "b"], others)
+    shares = {each["least"]: (each["valid"], each["others"]) for each in curve}
+    # The second one is offered to its own group alone.
+    assert shares[0.1] == (0.0, 0.0)
+    assert shares[0.3] == (0.25, round(2 / 3, 4))
+    assert shares[0.35] == (0.5, round(2 / 3, 4))
+    assert shares[0.8] == (0.75, 1.0)
+    bundle.likeness = {}
+    assert least_likeness.curve(bundle, runner, seen, ["a"] * 4, others) == []
 
 
 def test_within_a_source_normal_and_pneumonia_are_told_apart() -> None:

@@ -62,7 +62,10 @@ NO_GPU = pytest.param(
         (["--depth", "all", "--fixed-views", 4], "at full depth"),
         (["--depth", "last", "--fixed-views", -1], "--fixed-views: expected at least 0"),
         (["--depth", "last", "--fixed-views", 2, "--views", 3], "3 views of 2"),
-        (["--depth", "last", "--fixed-views", 10_000], "are allowed"),
+        (["--depth", "last", "--fixed-views", 10_000], "allow more with --cache-mib"),
+        (["--depth", "last", "--fixed-views", 4, "--cache-mib", 1], "1 are allowed"),
+        (["--per-patient", 3], "--per-patient protects nobody without --unit patient"),
+        (["--public", "x"], "--public is for research runs"),
     ],
 )
 def test_a_setting_that_makes_no_sense_spends_nothing(

@@ -124,6 +124,20 @@ def test_export_and_evaluate(
     assert "40 images of split 'held_out' are in the data set" in capsys.readouterr().err
 
 
+def test_the_card_says_what_is_held_back_as_unlike_its_kind(run: Path, tmp_path: Path) -> None:
+    words = ["export", "--run", run, "--keys", tmp_path / "keys", "--out", tmp_path / "bundle", *ledger(run)]
+    card = tmp_path / "bundle" / "targets" / "MODEL_CARD.md"
+    assert command(*words) == 0
+    if not Bundle.load(tmp_path / "bundle", tmp_path / "keys" / "root.json", None).likeness:
+        assert "this training released no means to know them by" in card.read_text()
+        return
+    assert "a number chosen on the public benchmark's validation split" in card.read_text()
+    assert command(*words, "--least-likeness", 0.2) == 0
+    bundle = Bundle.load(tmp_path / "bundle", tmp_path / "keys" / "root.json", None)
+    assert {each.least for each in bundle.likeness.values()} == {0.2}
+    assert "given by hand" in card.read_text()
+
+
 def test_a_second_run_on_the_same_images_is_refused(
     run: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,7 +65,7 @@ def test_a_chunk_depends_on_seed_and_number_alone(tmp_path: Path) -> None:
     assert chunks.load(chunks.ensure(tmp_path, "schematic", 1, 3)[0]).images.shape == (3, 224, 224)
 
 
-@pytest.mark.parametrize("broken", [3, 5], ids=["in the first trunk", "in the second"])
+@pytest.mark.parametrize("broken", [3, 6], ids=["in the first trunk", "in the second"])
 def test_a_run_that_breaks_off_ends_as_one_that_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: int
 ) -> None:

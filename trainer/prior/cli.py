@@ -20,13 +20,13 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--images",
         type=int,
         default=Plan.images,
-        help=f"detailed phantoms, and half as many schematic ones, 66 KB each; default {Plan.images}",
+        help=f"phantoms of each style, 66 KB each; default {Plan.images}",
     )
     each.add_argument(
         "--epochs",
         type=int,
         default=Plan.epochs,
-        help=f"over the detailed ones, and half as many over the schematic ones; default {Plan.epochs}",
+        help=f"over the detailed ones; a quarter of it over the schematic ones; default {Plan.epochs}",
     )
     each.add_argument("--seed", type=int, default=Plan.seed)
     each.add_argument(
