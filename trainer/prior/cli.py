@@ -26,7 +26,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--epochs",
         type=int,
         default=Plan.epochs,
-        help=f"over the detailed ones; a quarter of it over the schematic ones; default {Plan.epochs}",
+        help=f"over the phantoms of each style; default {Plan.epochs}",
     )
     each.add_argument("--seed", type=int, default=Plan.seed)
     each.add_argument(

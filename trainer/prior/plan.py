@@ -12,12 +12,7 @@ class Plan:
     images: int = 48_000
     """Phantoms to draw of each style."""
     epochs: int = 8
-    """Over the detailed ones; a quarter of it over the schematic ones, which are learnt sooner: seen for
-    longer, they teach what no other image has."""
+    """Over the images of each style."""
     seed: int = 2024
     whitening: int = 3_000
     """Further phantoms, half of them of each style, for the whitening."""
-
-    def share(self, style: str) -> tuple[int, int]:
-        """Images and epochs of one of `procedural.STYLES`."""
-        return self.images, self.epochs if style == "detailed" else max(1, self.epochs // 4)

@@ -93,7 +93,7 @@ def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]
     about = weights.provenance(plan)
     torch.manual_seed(plan.seed)
     net = EdgeNet(classes=1)
-    parts = [_Part(style, *plan.share(style), plan.seed) for style in procedural.STYLES]
+    parts = [_Part(style, plan.images, plan.epochs, plan.seed) for style in procedural.STYLES]
     for part in parts:
         if not part.total:
             raise PretrainError(
