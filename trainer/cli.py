@@ -37,6 +37,12 @@ def _export(args: argparse.Namespace) -> int:
         least=likeness.LEAST if args.least_likeness is None else args.least_likeness,
     )
     print(json.dumps(summary, indent=2))
+    if summary["least_likeness"] is None:
+        print(
+            "trainer export: this training released no means to know other kinds of image by; such an image "
+            "under a header of the right kind may get a label (--depth head releases them)",
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -53,7 +53,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for number in range(60):
         head = number % 2 == 0
-        image = procedural.draw(rng, 0 if head else 1)[0]
+        image = procedural.draw(rng, 0 if head else 1, "detailed")[0]
         label = ("head", "chest")[not head] + ("_even" if number % 4 < 2 else "_odd")
         split = "train" if number < 40 else "test"
         if number >= 56:

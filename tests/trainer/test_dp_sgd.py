@@ -106,7 +106,8 @@ def test_what_is_kept_of_fixed_views_is_computed_once_and_belongs_to_the_record(
         return torch.from_numpy(data.images[rows][:, None]).float()
 
     kept = Kept(parts, gray, COUNT, 3, 100)
-    seen.clear()
+    # No image before the run is on record.
+    assert seen == []
     rows = np.array([2, 5, 7])
     first = kept.some(rows, 3).view(3, 3, -1).sort(1).values
     again = kept.some(rows[::-1].copy(), 3).view(3, 3, -1).flip(0).sort(1).values

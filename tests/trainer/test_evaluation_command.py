@@ -177,6 +177,26 @@ def test_turned_images_are_shown_wherever_others_are(judged: tuple[dict, str, Pa
     assert "turned by 90 or 180 degrees, that got no label | 0.250 (0.030 to 0.650) |" in card
 
 
+def test_other_images_are_offered_and_thresholds_told(table: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    cv2.imwrite(str(own / "a.png"), np.random.default_rng(1).integers(0, 255, (300, 300)).astype(np.uint8))
+    words = ["evaluate", "--bundle", MODEL, "--root", TRUSTED, "--data", table, "--split", "val"]
+    more = ["--others", own, "--json", tmp_path / "e.json", "--html", tmp_path / "e.html"]
+    assert command(*words, *more, "--skip", "shortcut,degraded,faithfulness,precision") == 0
+    found = json.loads((tmp_path / "e.json").read_text())["others"]
+    assert found["own"]["images"] == 1
+    assert found["standard"]["images"] > 50
+    least = [each["least"] for each in found["least_likeness"]]
+    assert least == sorted(least)
+    # The higher, the more is held back.
+    for kind in ("valid", "others"):
+        shares = [each[kind] for each in found["least_likeness"]]
+        assert shares == sorted(shares)
+        assert shares[-1] > 0
+    assert "other thresholds of likeness would hold back" in (tmp_path / "e.html").read_text()
+
+
 def test_a_label_with_markup_stays_text(
     judged: tuple[dict, str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -15,7 +16,9 @@ from trainer import cli
 from trainer.data import dataset, uses
 from trainer.evaluation import evaluate
 from trainer.evaluation.reads import split_digest
+from trainer.prior import SHIPPED
 from trainer.privacy.spend import Release
+from trainer.release import likeness
 from trainer.training import dp_sgd, fixed_features, run_record
 
 
@@ -136,6 +139,37 @@ def test_the_card_says_what_is_held_back_as_unlike_its_kind(run: Path, tmp_path:
     bundle = Bundle.load(tmp_path / "bundle", tmp_path / "keys" / "root.json", None)
     assert {each.least for each in bundle.likeness.values()} == {0.2}
     assert "given by hand" in card.read_text()
+    # The statement, which is signed with it, says the same.
+    privacy = json.loads((tmp_path / "bundle" / "targets" / "privacy.json").read_text())
+    assert "threshold of likeness given by hand" in privacy["tuned"]
+    assert privacy["tuning_cost"] == "not in epsilon: see tuned"
+
+
+@pytest.mark.parametrize("share", ["nan", "-1", "0", "1"])
+def test_a_threshold_of_likeness_that_says_nothing_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], share: str
+) -> None:
+    words = ["export", "--run", run, "--keys", tmp_path / "keys", "--out", tmp_path / "bundle", *ledger(run)]
+    assert command(*words, f"--least-likeness={share}") == 2
+    assert "expected a share between 0 and 1" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_the_threshold_that_comes_along_was_chosen_for_the_prior_that_does() -> None:
+    assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() == likeness.PRIOR
+
+
+def test_a_run_of_an_earlier_network_is_called_that(run: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(run, old)
+    with np.load(old / "network.npz") as arrays:
+        earlier = {name.replace("trunks.0.", "trunk."): arrays[name] for name in arrays.files}
+    np.savez(old / "network.npz", **earlier)
+    with pytest.raises(run_record.RunError, match="of an earlier version. It is whole, and paid for"):
+        run_record.read(old)
+    (old / "network.npz").write_bytes((old / "network.npz").read_bytes()[:1000])
+    with pytest.raises(run_record.RunError, match="no run directory"):
+        run_record.read(old)
 
 
 def test_a_second_run_on_the_same_images_is_refused(

@@ -147,7 +147,7 @@ def test_pretraining_overwrites_nothing_unasked(
 def test_a_view_takes_masks_and_sides_along() -> None:
     """An effusion's side is where its mask lies, before and after an image is mirrored and turned."""
     task, rng = list(procedural.TASKS).index("ct_side"), np.random.default_rng(3)
-    drawn = [procedural.draw(rng, 2) for _ in range(40)]
+    drawn = [procedural.draw(rng, 2, "detailed") for _ in range(40)]
     labels = np.array([[each[1].get(name, -1) for name in procedural.TASKS] for each in drawn])
     images = torch.from_numpy(np.stack([each[0] for each in drawn])[:, None]).float()
     parts = torch.from_numpy(np.stack([each[2] for each in drawn])).float() / 255

@@ -17,7 +17,8 @@ def _audit(args: argparse.Namespace) -> int:
     from trainer.evaluation import reads
     from trainer.training import run_record
 
-    record, net = run_record.load(args.run_dir)
+    kept = run_record.read(args.run_dir)
+    record, net = kept.record, kept.net
     every = dataset.read(args.data, args.only, args.modality)
     size = material.QUICK if args.quick else material.Size()
     known = {each.name for each in record.classes}
@@ -29,9 +30,10 @@ def _audit(args: argparse.Namespace) -> int:
         raise suite.AuditError(f"no image of the run's classes is in split {args.split!r}; see --split")
     number = 0
     if others:
-        whole = reads.split_digest(each for each in every if each.split == args.others)
-        model = run_record.read(args.run_dir).files[run_record.NETWORK]
-        number = reads.count_read(whole, args.others, others, model, args.ledger)
+        # As trainer evaluate counts: the split is that of the whole index, whatever is asked for here.
+        index = dataset.read(args.data, (), args.modality)
+        whole = reads.split_digest(each for each in index if each.split == args.others)
+        number = reads.count_read(whole, args.others, others, kept.files[run_record.NETWORK], args.ledger)
     result = suite.audit(record, net, material.load(members, record), material.load(others, record), size)
     if args.json:
         private_files.write(args.json, json.dumps(result.to_json(), indent=2) + "\n")

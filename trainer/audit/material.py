@@ -93,5 +93,5 @@ def load(records: Sequence[Record], run: RunRecord) -> Images:
 
 def canary_images(count: int, classes: int, rng: np.random.Generator) -> Images:
     """Procedural images (count, 224, 224) under random labels."""
-    drawn = np.stack([procedural.sample(rng)[0] for _ in range(count)])
+    drawn = np.stack([procedural.sample(rng, "detailed")[0] for _ in range(count)])
     return Images(drawn, rng.integers(0, classes, count), np.arange(count))

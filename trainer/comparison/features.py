@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,8 +16,9 @@ from torch.nn import functional as fn
 from trainer.comparison.job import Job
 from trainer.comparison.networks import resized
 from trainer.comparison.plain import batches, standard_input
+from trainer.comparison.recipes import Settings
 from trainer.comparison.scattering import Scattering
-from trainer.comparison.small_prior import drawn_images, prior
+from trainer.comparison.small_prior import drawn_images, path_of, prior
 
 PRIOR_IMAGES = 24_000
 NORM_GROUPS = 27
@@ -93,8 +95,15 @@ def whitening(covariance: Tensor, ridge: float) -> Tensor:
 
 def warm(job: Job) -> None:
     """Pretrain what the features need, so that it is no part of the time of whichever run is first."""
-    if any(name.startswith("prior") for name in job.settings.get("families", ())):
+    if not warm_already(job.settings, job.shared):
         prior(job.shared, job.settings.get("prior_images", PRIOR_IMAGES), job.device)
+
+
+def warm_already(settings: Settings, shared: Path) -> bool:
+    """Whether nothing is left for `warm` to do."""
+    if not any(name.startswith("prior") for name in settings.get("families", ())):
+        return True
+    return path_of(shared, settings.get("prior_images", PRIOR_IMAGES)).exists()
 
 
 def cached(job: Job) -> tuple[Features, Tensor, float]:

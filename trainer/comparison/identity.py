@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from trainer.code_digest import code_digest
 from trainer.comparison.material import Material
 from trainer.comparison.recipes import Effort, Recipe
+from trainer.comparison.small_prior import CODE as SMALL_PRIOR
 from trainer.training import fit
 
 OURS = {"ours", "plain-head", "fine-tune"}
 """Methods whose network is the one that ships."""
-_PRIVATE = ("privacy/noise.py", "privacy/private_step.py", "training/steps.py", "training/units.py")
+_PRIVATE = (
+    "privacy/accounting.py", "privacy/ghost.py", "privacy/instantiated.py", "privacy/layer_gradients.py",
+    "privacy/noise.py", "privacy/parts.py", "privacy/private_step.py", "training/average.py",
+    "training/steps.py", "training/task.py", "training/units.py",
+)  # fmt: skip
 _SHIPPED = ("network/edge_net.py", "network/standardise.py", "network/augment.py")
+_PLAIN = ("comparison/plain.py", "network/augment.py", "network/standardise.py", "training/task.py")
 CODE: dict[str, tuple[str, ...]] = {
-    "network": ("comparison/networks.py", "comparison/plain.py"),
+    "network": ("comparison/networks.py", *_PLAIN),
     "dp-sgd": ("comparison/small_networks.py", "network/augment.py", "training/dp_sgd.py", *_PRIVATE),
     "features": (
-        "comparison/feature_head.py", "comparison/features.py", "comparison/scattering.py",
-        "comparison/small_networks.py", "comparison/small_prior.py", "phantoms", *_PRIVATE,
+        "comparison/feature_head.py", "comparison/features.py", "comparison/networks.py",
+        "comparison/scattering.py", *SMALL_PRIOR, *_PLAIN, *_PRIVATE,
     ),
     "ours": (*_SHIPPED, "training/fixed_features.py", *_PRIVATE),
-    "plain-head": (*_SHIPPED, "comparison/plain.py"),
-    "fine-tune": (*_SHIPPED, "comparison/plain.py"),
+    "plain-head": (*_SHIPPED, *_PLAIN),
+    "fine-tune": (*_SHIPPED, *_PLAIN),
     "probe": ("data/shortcuts.py",),
 }  # fmt: skip
-"""Method -> files and folders of the trainer that decide what a row of it becomes; `comparison/methods.py`,
-which has a function for each, stands for none of them."""
+"""Method -> files and folders of the trainer that decide what a row of it becomes. What all rows share, the
+functions in `comparison/methods.py` and the judging, is not among them: after a change there start anew."""
 
 
 def key(recipe: Recipe, effort: Effort, material: Material, delta: float, prior: Path) -> str:
@@ -49,7 +54,7 @@ def key(recipe: Recipe, effort: Effort, material: Material, delta: float, prior:
         "train": material.train_digest,
         "judged": material.judged_digest,
     }
-    about["code"] = [code(place) for place in CODE[recipe.method]]
+    about["code"] = code_digest(CODE[recipe.method])
     if recipe.method in OURS:
         about["prior"] = hashlib.sha256(prior.read_bytes()).hexdigest()
     if recipe.method == "ours":
@@ -57,29 +62,3 @@ def key(recipe: Recipe, effort: Effort, material: Material, delta: float, prior:
         about["engine"] = [engine.name, asdict(engine)]
     text = json.dumps(about, sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def code(place: str) -> str:
-    """SHA-256, in hex, over the code of a file or folder of the trainer, without comments and docstrings."""
-    top = Path(__file__).parents[1]
-    found = hashlib.sha256()
-    for file in sorted((top / place).rglob("*.py")) if (top / place).is_dir() else [top / place]:
-        found.update(f"{file.relative_to(top)}\n{bare(file.read_text('utf-8'))}\n".encode())
-    return found.hexdigest()
-
-
-def bare(source: str) -> str:
-    """Python without comments and docstrings, in one layout."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            kept = [each for each in body if not _is_text(each)]
-            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
-    return ast.unparse(tree)
-
-
-def _is_text(node: ast.AST) -> bool:
-    held = node.value if isinstance(node, ast.Expr) else None
-    return isinstance(held, ast.Constant) and isinstance(held.value, str)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -156,18 +155,18 @@ def _by_likeness(net: EdgeNet, where: torch.device) -> Callable[[Material], Answ
 
 def plain_head(job: Job) -> Made:
     """The head of ours without clipping and without noise, until it stands still."""
-    net, views, earlier = _views(job)
+    net, views = _views(job)
     weight, bias = plain.convex_head(views, job.material.train, job.settings["ridge"])
     model = _Headed(net, weight, bias)
     answer = plain.answering(model, plain.three_channels, job.device)
-    made = Made(answer, network_digest(model), dict(job.settings), job.device, earlier_seconds=earlier)
-    return replace(made, parameters=trained(model.head))
+    parameters = trained(model.head)
+    return Made(answer, network_digest(model), dict(job.settings), job.device, parameters=parameters)
 
 
 def fine_tune(job: Job) -> Made:
     """All layers of ours without privacy, from the same prior: first the head, then everything."""
     settings = job.settings
-    net, views, earlier = _views(job)
+    net, views = _views(job)
     weight, bias = plain.convex_head(views, job.material.train, settings["ridge"])
     model = _Headed(net, weight, bias).requires_grad_(True)
     plain.train(
@@ -179,8 +178,7 @@ def fine_tune(job: Job) -> Made:
         **{name: settings[name] for name in ("epochs", "batch", "rate", "decay")},
     )
     answer = plain.answering(model, plain.three_channels, job.device)
-    made = Made(answer, network_digest(model), dict(settings), job.device, earlier_seconds=earlier)
-    return replace(made, parameters=trained(model))
+    return Made(answer, network_digest(model), dict(settings), job.device, parameters=trained(model))
 
 
 def probe(job: Job) -> Made:
@@ -246,26 +244,23 @@ class _Headed(nn.Module):
         return self.head(self.net.features(x))  # type: ignore[no-any-return]
 
 
-def _views(job: Job) -> tuple[EdgeNet, Tensor, float]:
-    """The network with its prior, features (N, V, D) of augmented images, and seconds spent before."""
+def _views(job: Job) -> tuple[EdgeNet, Tensor]:
+    """The network with its prior, and features (N, V, D) of augmented images, kept for a search."""
     task, views = job.material.train, job.settings["views"]
     net = EdgeNet(len(task.classes))
     load_prior(job.prior, net)
     net.to(job.device).eval()
     key = f"views {views}, repetition {job.repetition}"
-    if key in job.material.cache:
-        found, seconds = job.material.cache[key]
-        return net, found, seconds
-    started = time.monotonic()
 
     def look(gray: Tensor) -> Tensor:
         every = torch.cat([gray, *(augment(gray) for _ in range(views - 1))])
         out = net.features(plain.three_channels(every))
         return out.view(views, len(gray), -1).transpose(0, 1)
 
-    found = plain.batches(look, task.images, lambda gray: gray, job.device, "features of ours")
-    job.material.cache[key] = found, time.monotonic() - started
-    return net, found, 0.0
+    if key not in job.material.cache:
+        found = plain.batches(look, task.images, lambda gray: gray, job.device, "features of ours")
+        job.material.cache[key] = found
+    return net, job.material.cache[key]
 
 
 def _with(engine: Any, settings: dict[str, Any]) -> Any:

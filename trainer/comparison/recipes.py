@@ -146,7 +146,7 @@ RECIPES: tuple[Recipe, ...] = (
         quick=_QUICK_HEAD, search=_RATES, minutes=2,
     ),
     Recipe(
-        "prior-eps2", "procedural prior + private head", "published", "features", _RANDP, epsilon=2.0,
+        "prior-eps2", "prior from our phantoms + private head", "published", "features", _RANDP, epsilon=2.0,
         settings={"families": ("prior64",), "whiten": True, "private_whiten": False},
         quick=_QUICK_HEAD, search=_RATES, minutes=3,
     ),

@@ -127,10 +127,13 @@ def about(found: Sequence[Result], rows: Sequence[Row]) -> list[str]:
     ]
     said += [f"{'; '.join(weak)}."] if weak else []
     open_runs = sum(each.privacy is None for each in found)
+    searches = {each.row: each.search for each in found if each.privacy is None and each.search}
+    tried = sum(len(search["tried"]) for search in searches.values())
     said.append(
         f"{len(found) - open_runs} runs of this table were private: each of them, and each setting that was "
-        f"tried for them, stands in the ledger as a research run. {open_runs} runs on the same images had no "
-        "privacy; no ledger can hold these, since they have no epsilon."
+        f"tried for them, stands in the ledger as a research run. {open_runs} runs on the same images, and "
+        f"{tried} trials of settings for them, had no privacy; no ledger can hold these, since they have no "
+        "epsilon."
     )
     said += sorted({f"{row.recipe.title}: {note}." for row in rows for r in row.results for note in r.notes})
     return said

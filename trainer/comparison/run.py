@@ -14,9 +14,9 @@ from typing import IO
 
 import torch
 
-from trainer.comparison import machine, results
+from trainer.comparison import machine, results, small_prior
 from trainer.comparison.answers import judge
-from trainer.comparison.features import warm
+from trainer.comparison.features import warm, warm_already
 from trainer.comparison.identity import key
 from trainer.comparison.job import Job
 from trainer.comparison.material import Material
@@ -26,6 +26,8 @@ from trainer.comparison.results import Result
 from trainer.comparison.search import candidates, searched, tried_so_far
 from trainer.evaluation import reads
 
+SHARED = "shared"
+"""In the folder of a comparison: what rows share."""
 FULL = 4200
 """Training images that `Recipe.minutes` speaks of."""
 
@@ -142,7 +144,7 @@ def _one(item: Item, plan: Plan, material: Material) -> Result:
         repetition=item.repetition,
         delta=plan.delta,
         prior=plan.prior,
-        shared=plan.folder / "shared",
+        shared=plan.folder / SHARED,
     )
     warm(job)
     meter = machine.Meter(plan.device)
@@ -201,6 +203,8 @@ def _seconds(item: Item, plan: Plan, material: Material, done: Mapping[tuple[str
         once = float(same[-1].cost["seconds"] or 0)
     if item.repetition > 1 or not recipe.search or effort == "quick":
         return once
+    if not warm_already(recipe.with_effort(effort), plan.folder / SHARED):
+        once += 60 * small_prior.MINUTES
     tried, every = len(tried_so_far(recipe.row, mark, plan.folder).get("tried", ())), len(candidates(recipe))
     return once * (1 + recipe.search_cost(effort) * (every - tried) / every)
 

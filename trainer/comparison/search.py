@@ -39,14 +39,19 @@ def searched(job: Job, key: str, folder: Path) -> tuple[Job, dict[str, Any] | No
     found.setdefault("seconds", 0.0)
     found["shortened"] = {name: base[name] for name in recipe.search_share}
     found["by"] = "mean within-modality balanced accuracy on held-out training groups"
-    for settings in candidates(recipe)[len(tried) :]:
+    left = candidates(recipe)[len(tried) :]
+    inner = job.material.inner() if left else job.material
+    for settings in left:
         started = time.monotonic()
-        tried.append(_try(job, base, settings))
+        tried.append(_try(replace(job, settings={**base, **settings}, material=inner), settings))
         found["seconds"] = round(found["seconds"] + time.monotonic() - started, 1)
         write(_file(recipe.row, folder), json.dumps({"key": key, **found}, indent=2) + "\n")
     able = [each for each in tried if each["score"] is not None]
     if not able:
-        raise ComparisonError(f"every setting that was tried diverged: {tried[-1]['failed']}")
+        raise ComparisonError(
+            f"every setting that was tried diverged: {tried[-1]['failed']}; to try again, delete "
+            f"{_file(recipe.row, folder)}"
+        )
     best = max(able, key=lambda each: float(each["score"]))
     found["chosen"] = best["settings"]
     return replace(job, settings={**job.settings, **best["settings"]}), found
@@ -68,12 +73,11 @@ def _file(row: str, folder: Path) -> Path:
     return folder / "search" / f"{row}.json"
 
 
-def _try(job: Job, base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    inner = job.material.inner()
+def _try(job: Job, settings: Mapping[str, Any]) -> dict[str, Any]:
     # The same start for all, so that settings are compared and not luck.
     torch.manual_seed(0)
     try:
-        made = METHODS[job.recipe.method](replace(job, settings={**base, **settings}, material=inner))
+        made = METHODS[job.recipe.method](job)
     except DivergedError as error:
         return {"settings": settings, "score": None, "failed": str(error)}
-    return {"settings": settings, "score": round(mean_balanced(made.answer(inner), inner), 4)}
+    return {"settings": settings, "score": round(mean_balanced(made.answer(job.material), job.material), 4)}

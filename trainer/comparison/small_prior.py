@@ -15,21 +15,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from trainer.code_digest import code_digest
 from trainer.comparison.small_networks import PRIOR_WIDTHS, SIDE, Residual
 from trainer.network.standardise import standardise
 from trainer.phantoms import procedural
 from trainer.phantoms.drawing import Labels
-from trainer.prior.chunks import VERSION
 from trainer.progress import progress
 
 BATCH = 48
 SEED = 2024
 """Public: nothing private depends on it."""
+STYLE = "detailed"
+MINUTES = 15.0
+"""On two cores, about."""
+CODE = ("comparison/small_prior.py", "comparison/small_networks.py", "network/standardise.py", "phantoms")
+"""Files and folders of the trainer that decide what it becomes."""
 
 
 def draw(rng: np.random.Generator, count: int, side: int) -> tuple[Tensor, list[Labels]]:
     """Procedural images (count, 1, side, side), standardised, and their labels."""
-    pairs = [procedural.sample(rng) for _ in range(count)]
+    pairs = [procedural.sample(rng, STYLE) for _ in range(count)]
     small = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image, _, _ in pairs]
     return standardise(torch.from_numpy(np.stack(small)[:, None]).float()), [labels for _, labels, _ in pairs]
 
@@ -37,12 +42,17 @@ def draw(rng: np.random.Generator, count: int, side: int) -> tuple[Tensor, list[
 def drawn_images(count: int) -> NDArray[np.uint8]:
     """Further procedural images, (count, 224, 224), to whiten by."""
     rng = np.random.default_rng(SEED + 1)
-    return np.stack([procedural.sample(rng)[0] for _ in range(count)])
+    return np.stack([procedural.sample(rng, STYLE)[0] for _ in range(count)])
+
+
+def path_of(folder: Path, images: int) -> Path:
+    """Where the network lies, by everything that decides what it is."""
+    return folder / f"procedural-{SIDE}px-{images}-{code_digest(CODE)[:16]}.npz"
 
 
 def prior(folder: Path, images: int, where: torch.device) -> Residual:
-    """The pretrained network; trained where ``folder`` does not hold it yet."""
-    path = folder / f"procedural-v{VERSION}-{SIDE}px-{images}.npz"
+    """The pretrained network; trained, in one go, where ``folder`` does not hold it yet."""
+    path = path_of(folder, images)
     net = Residual(1, PRIOR_WIDTHS, side=None)
     if path.exists():
         with np.load(path, allow_pickle=False) as arrays:

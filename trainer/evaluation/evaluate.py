@@ -207,7 +207,9 @@ def _others(
     out: dict[str, Any] = {"standard": others.judge(found, bundle.intended_use, abstains)}
     out["turned"] = others.judge(turned, bundle.intended_use, abstains)
     if strangers.own is not None:
-        out["own"] = others.judge(other_images.own(strangers.own), bundle.intended_use, abstains)
+        own = other_images.own(strangers.own)
+        out["own"] = others.judge(own, bundle.intended_use, abstains)
+        found += own
     out["least_likeness"] = least_likeness.curve(bundle, runner, features, groups, found)
     out["valid"] = others.valid(images, groups, [record.group for record in records], abstains)
     return out

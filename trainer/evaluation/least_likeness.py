@@ -25,14 +25,16 @@ def curve(
     groups: Sequence[str],
     others: Sequence[Other],
 ) -> list[dict[str, float]]:
-    """For each threshold the shares of valid images and of trials with others that it alone holds back.
+    """For each threshold, the bundle's own among them, the shares of images that it alone holds back.
+
+    Shares are of valid images, and of trials with others: a trial is one of them offered to one group.
 
     Args:
         bundle: whose directions are meant; none gives an empty list.
         runner: of its network.
         features: of the valid images, (N, F).
         groups: of the valid images.
-        others: a trial is one of them offered to one group.
+        others: what the network was not made for.
     """
     known = bundle.likeness
     if not known or not others:
@@ -48,5 +50,5 @@ def curve(
             "valid": round(float((valid < least).mean()), 4),
             "others": round(float((strange < least).mean()), 4),
         }
-        for least in LEAST
+        for least in sorted({*LEAST, *(each.least for each in known.values())})
     ]

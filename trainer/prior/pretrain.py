@@ -7,6 +7,7 @@ in one npz file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,8 @@ def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]
     net = EdgeNet(classes=1)
     parts = [_Part(style, plan.images, plan.epochs, plan.seed) for style in procedural.STYLES]
     for part in parts:
+        if not part.epochs > 0:
+            raise PretrainError(f"--epochs {part.epochs}: expected at least 1")
         if not part.total:
             raise PretrainError(
                 f"{part.images} {part.style} images do not fill one batch of {BATCH}; take more with --images"
@@ -114,7 +117,6 @@ def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]
 
 def _train(trunk: nn.Module, part: _Part, cache: Path, keeper: _Checkpoint) -> dict[str, float]:
     """Train one trunk; return the share of right answers to each question at the end."""
-    files = chunks.ensure(cache, part.style, part.seed, part.images)
     torch.manual_seed(part.seed)
     tasks = Tasks()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -128,6 +130,9 @@ def _train(trunk: nn.Module, part: _Part, cache: Path, keeper: _Checkpoint) -> d
     )
     parts = {"trunk": trunk, "tasks": tasks, "rate": schedule, "step": optimizer}
     done, running = keeper.restore(parts)
+    if done == part.total:
+        return _shares(running, trunk)
+    files = chunks.ensure(cache, part.style, part.seed, part.images)
     with progress(f"pretraining on {part.style} phantoms", part.total - done) as advance:
         for step, images, labels, masks in part.steps(files, done):
             x = standardise(images.to(device)).contiguous(memory_format=torch.channels_last)
@@ -144,6 +149,10 @@ def _train(trunk: nn.Module, part: _Part, cache: Path, keeper: _Checkpoint) -> d
             advance(f"loss {float(loss.detach()):.2f} {shown}")
             if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == part.total:
                 keeper.save(step + 1, running, parts)
+    return _shares(running, trunk)
+
+
+def _shares(running: dict[str, float], trunk: nn.Module) -> dict[str, float]:
     trunk.cpu()
     return {name: round(value, 3) for name, value in running.items()}
 
@@ -164,7 +173,10 @@ class _Checkpoint:
     def save(self, step: int, running: dict[str, float], parts: dict[str, Any]) -> None:
         state = {name: part.state_dict() for name, part in parts.items()}
         partial = self.path.with_suffix(".partial")
-        torch.save({"plan": self._plan, "step": step, "right": running, "state": state}, partial)
+        with partial.open("wb") as file:
+            torch.save({"plan": self._plan, "step": step, "right": running, "state": state}, file)
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(self.path)
 
     def restore(self, parts: dict[str, Any]) -> tuple[int, dict[str, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from edge.imaging.bundle import Privacy
 from trainer.privacy import accounting, choices, noise
@@ -13,7 +14,26 @@ from trainer.privacy.spend import Spend, to_json
 
 GROUPS = (2, 5)
 """Numbers of units whose joint protection is stated."""
-RULE = "thresholds and temperature by a rule fixed beforehand"
+RULE = "temperature and least probability by a rule fixed beforehand"
+
+
+class Counted(Protocol):
+    """The part of `trainer.training.units.Units` that a statement tells."""
+
+    @property
+    def count(self) -> int:
+        """Number of units."""
+        ...
+
+    @property
+    def cap(self) -> int:
+        """Largest number of records of a unit."""
+        ...
+
+    @property
+    def words(self) -> str:
+        """The unit by name."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +79,7 @@ class Recipe:
 
 
 def privacy_statement(
-    reservation: Reservation, figures: Figures, recipe: Recipe, *, clip: float, unit: str, cap: int = 1
+    reservation: Reservation, figures: Figures, recipe: Recipe, units: Counted, *, clip: float
 ) -> Privacy:
     """What the accountants say of a run on record, with everything needed to compute it again.
 
@@ -67,9 +87,8 @@ def privacy_statement(
         reservation: the run in its ledger.
         figures: of its spend at its delta.
         recipe: how its settings came to be.
+        units: what was trained on, which may be a part of the ledger's data set.
         clip: L2 bound of one unit's contribution to a step.
-        unit: as `trainer.training.units.Units.words` names it.
-        cap: largest number of records of a unit.
     """
     run, account = reservation.run, reservation.account
     spend, delta, name = run.spend, run.delta, account.unit
@@ -81,8 +100,8 @@ def privacy_statement(
             "mechanism": f"Gaussian noise on contributions clipped per {name}, composed: {_words(spend)}",
             "epsilon": figures.pld,
             "delta": delta,
-            "unit": unit,
-            "records_per_unit": cap,
+            "unit": units.words,
+            "records_per_unit": units.cap,
             "adjacency": f"add or remove one {name}" + (", with all its images" if name != "image" else ""),
             "sampling": _sampling(spend, name),
             "sampling_rate": main.sampling_rate,
@@ -94,13 +113,11 @@ def privacy_statement(
             "epsilon_cross_check": figures.prv,
             "epsilon_gaussian_dp": figures.gaussian,
             "group_epsilon": {str(size): round(value, 3) for size, value in groups.items()},
-            "records": account.count,
+            "records": units.count,
             "records_public": True,
             "noise_source": noise.SOURCE,
             "tuned": recipe.words + _research(reservation),
-            "tuning_cost": (
-                "none" if recipe.free and not reservation.research else "not in epsilon: see tuned"
-            ),
+            "tuning_cost": ("none" if recipe.free and not reservation.research else choices.NOT_FREE),
             "ledger": _ledger(reservation),
             "not_covered": (
                 f"The unit is one {name}. "

@@ -51,6 +51,13 @@ def _rows(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "abstained", _value(figures, "abstained")
     yield "accuracy where it gave a label", _value(figures, "accuracy_where_labelled")
     yield "expected calibration error", _value(figures, "expected_calibration_error")
+    if "precision" in figures:
+        half = figures["precision"]
+        yield "largest change of a probability by half precision", f"{half['largest_difference']:.4f}"
+        yield (
+            f"labels changed by half precision; of these at a margin of {half['margin']} or more",
+            f"{half['label_changes']}; {half['label_changes_at_margin']}",
+        )
     if "others" in figures:
         yield (
             "images it was not made for that got no label",

@@ -77,8 +77,11 @@ def export(
     _refuse_foreign(out)
     kept = run_record.read(run)
     record, net = kept.record, kept.net
-    told = record.threshold_rule + likeness.rule(record, net, least)
-    record = record.model_copy(update={"threshold_rule": told})
+    likeness.check(net, least)
+    rule = record.threshold_rule + likeness.rule(record, net, least)
+    record = record.model_copy(
+        update={"threshold_rule": rule, "privacy": likeness.told(record.privacy, least)}
+    )
     if record.privacy.mode != "release" and not research:
         raise ExportError(
             f"{run} is a research run, which no ledger limited: nothing is released of it. Train with --mode "
@@ -87,7 +90,7 @@ def export(
     ledgers = ledgers or default_folder()
     account = None
     if record.privacy.mode == "release":
-        account = on_record.confirm(record.privacy, kept.files, ledgers, run_record.voucher(run))
+        account = on_record.confirm(kept.record.privacy, kept.files, ledgers, run_record.voucher(run))
     models = {which: onnx_graph.build(net, which).SerializeToString() for which in ("fp32", "fp16")}
     if sum(map(len, models.values())) > MAX_BYTES:
         raise ExportError(f"both networks together exceed {MAX_BYTES} bytes")
@@ -132,6 +135,7 @@ def export(
     return {
         "version": version,
         "bytes": {which: len(data) for which, data in models.items()},
+        "least_likeness": least if bool(net.likeness.any()) else None,
         "largest_activation": round(largest, 2),
         "fp16_largest_logit_difference": round(difference, 5),
     }

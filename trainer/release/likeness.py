@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
+from edge.imaging.bundle import Privacy
 from trainer.network.edge_net import EdgeNet
-from trainer.prior import SHIPPED
+from trainer.privacy import choices
 from trainer.training.run_record import RunRecord
 
 LEAST = 0.35
 """Of what the mean image of a group scores, by the run's released means. Chosen on the public benchmark's
-validation split for the prior that comes along, where few valid images score less and nearly all others
-do: ``trainer evaluate --split val --others`` shows how many, for this number and others."""
+validation split, where few valid images score less and nearly all others do: ``trainer evaluate --split val
+--others`` shows how many, for this number and others."""
+PRIOR = "XXX"
+"""SHA-256 of the prior that it was chosen for."""
+
+
+class LikenessError(ValueError):
+    """The threshold cannot be used; the message says why."""
+
+
+def check(net: EdgeNet, least: float) -> None:
+    """Refuse a threshold that says nothing.
+
+    Raises:
+        LikenessError: it is not between 0 and 1, or the run released no means that it could be of.
+    """
+    if not 0 < least < 1:
+        raise LikenessError(f"--least-likeness {least:g}: expected a share between 0 and 1")
+    if least != LEAST and not bool(net.likeness.any()):
+        raise LikenessError("--least-likeness: this run released no means, so nothing can be unlike them")
 
 
 def block(record: RunRecord, net: EdgeNet, least: float) -> dict[str, Any]:
@@ -33,10 +51,9 @@ def rule(record: RunRecord, net: EdgeNet, least: float) -> str:
             "; an image of another kind under a header of the right one may get a label: this training "
             "released no means to know them by"
         )
-    shipped = hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
     if least != LEAST:
         origin = "given by hand; how it was found is not in epsilon"
-    elif record.training.get("prior_sha256") == shipped:
+    elif record.training.get("prior_sha256") == PRIOR:
         origin = "chosen on the public benchmark's validation split"
     else:
         origin = "chosen on the public benchmark for another prior, so not tried with this one"
@@ -44,3 +61,11 @@ def rule(record: RunRecord, net: EdgeNet, least: float) -> str:
         f"; no label for an image whose features reach less than {least:g} of what the mean image of its "
         f"group reaches, a number {origin}"
     )
+
+
+def told(privacy: Privacy, least: float) -> Privacy:
+    """The statement, which has to say so where a person gave the threshold."""
+    if least == LEAST:
+        return privacy
+    tuned = privacy.tuned.replace(choices.LIKENESS, choices.LIKENESS_BY_HAND)
+    return privacy.model_copy(update={"tuned": tuned, "tuning_cost": choices.NOT_FREE})

@@ -33,7 +33,7 @@ def _uses(record: RunRecord) -> Iterator[str]:
         modalities, parts = ", ".join(use.modalities), ", ".join(use.body_parts)
         yield f"- `{use.group}`: modality {modalities}; body part {parts}; view {views}. Classes: {names}."
     yield ""
-    yield "The box holds back anything else."
+    yield "The box holds back what its header says is anything else."
     yield f"Abstention: {record.threshold_rule}."
 
 
@@ -86,7 +86,7 @@ def _data(record: RunRecord) -> Iterator[str]:
     counts = ", ".join(f"{name} {count}" for name, count in data.get("images_per_class", {}).items())
     splits = ", ".join(data.get("splits", [])) or "none"
     groups = f" of {data['groups']} groups" if "groups" in data else ""
-    images = f"{data['images']} images" if "images" in data else "Images, whose number is not told,"
+    images = f"{data['images']} images" if "images" in data else "Images, whose number is not told"
     yield f"{images}{groups}, split {splits}{'; ' if counts else ''}{counts}."
     yield ""
     for name, about in data.get("sets", {}).items():

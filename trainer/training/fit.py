@@ -120,9 +120,7 @@ def fit(
         temperature=dict.fromkeys(groups, 1.0),
         min_probability=dict.fromkeys(groups, MIN_PROBABILITY),
         threshold_rule=THRESHOLD_RULE,
-        privacy=privacy_statement(
-            reservation, figures, recipe, clip=engine.clip, unit=task.units.words, cap=task.units.cap
-        ),
+        privacy=privacy_statement(reservation, figures, recipe, task.units, clip=engine.clip),
         data=data_note,
         training={
             "engine": engine.name,

@@ -42,7 +42,7 @@ class FixedFeatures:
     name: ClassVar[str] = "fixed-features"
     chosen: ClassVar[str] = (
         f"pooling, steps, rate, clip and averaging of the head: of about {choices.HEADS} settings, "
-        f"{choices.WHERE}"
+        f"{choices.WHERE}; {choices.LIKENESS}"
     )
     beside: ClassVar[frozenset[str]] = frozenset({"physical", "device"})
     needs_prior: ClassVar[bool] = True

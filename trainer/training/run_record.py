@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import shutil
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,11 +123,17 @@ def read(path: Path) -> Kept:
         record = RunRecord.model_validate_json(files[RECORD])
         with np.load(io.BytesIO(files[NETWORK]), allow_pickle=False) as arrays:
             state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        net = EdgeNet(len(record.classes))
-        net.load_state_dict(state)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise RunError(
             f"{path} is no run directory of this trainer: {error}; make one with trainer fit --out"
+        ) from None
+    net = EdgeNet(len(record.classes))
+    try:
+        net.load_state_dict(state)
+    except RuntimeError:
+        raise RunError(
+            f"{path} holds a network of another shape than this trainer's: a run of an earlier version. It "
+            "is whole, and paid for: export it with the version that made it"
         ) from None
     return Kept(record, net.eval(), _digests(files))
 

@@ -76,7 +76,7 @@ def group(records: Sequence[Record], unit: UnitName, cap: int | None = None) -> 
     Args:
         records: in the order of the index.
         unit: image or patient. A patient is what the column ``patient_id`` says, else ``group_id``.
-        cap: records of a patient that are used, at most; None takes `DEFAULT_CAP`. Means nothing for images.
+        cap: records of a patient that are used, at most; None takes `DEFAULT_CAP`.
 
     Raises:
         UnitError: a record has no patient and no group, the cap is below 1, or the unit image has one.
