@@ -183,15 +183,15 @@ def _child(depth: str, way: str, kept: bool, epochs: int) -> dict[str, Any]:
 def table(rows: list[dict[str, Any]]) -> str:
     """All lines, each against the one without privacy of its depth."""
     lines = [
-        "| trained | way | s an epoch | images/s | time | peak MiB | memory | of it training |",
-        "|---|---|---|---|---|---|---|---|",
+        "| trained | way | s an epoch | images/s | time | peak MiB | memory | of it training | training alone |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         name = row["depth"] + (", rest kept" if row["kept"] else "")
         lines.append(
             f"| {name} | {WAYS[row['way']]} | {row['seconds']:.3g} | {row['images_per_second']:,.0f} "
             f"| {row['time_ratio']:.2f} x | {row['peak_mib']:.0f} | {row['memory_ratio']:.2f} x "
-            f"| {row['training_mib']:.0f} |"
+            f"| {row['training_mib']:.0f} | {row['training_ratio']:.2f} x |"
         )
     return "\n".join(lines)
 
@@ -226,6 +226,8 @@ def main(arguments: list[str] | None = None) -> int:
         base = next(r for r in rows if (r["depth"], r["kept"], r["way"]) == (depth, kept, "none"))
         row["time_ratio"] = row["seconds"] / base["seconds"]
         row["memory_ratio"] = row["peak_mib"] / base["peak_mib"]
+        # Without what stands on both sides, such as torch itself and kept maps.
+        row["training_ratio"] = row["training_mib"] / max(base["training_mib"], 1.0)
     print(table(rows))
     print(
         f"\n{platform.machine()}, one core, {IMAGES} images "
