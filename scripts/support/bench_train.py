@@ -183,7 +183,7 @@ def _child(depth: str, way: str, kept: bool, epochs: int) -> dict[str, Any]:
 def table(rows: list[dict[str, Any]]) -> str:
     """All lines, each against the one without privacy of its depth."""
     lines = [
-        "| trained | way | s an epoch | images/s | time | peak MiB | memory | of it training | training alone |",
+        "| trained | way | s an epoch | images/s | time | peak MiB | memory | of it training | ratio |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
