@@ -1,7 +1,7 @@
 """Images that nobody was ever in: phantoms and random processes, labelled by their generator.
 
 The network learns to see from these, so that private data has less to teach. Everything here comes
-from formulas and general knowledge of what a head or a chest looks like; no medical image was used.
+from formulas and general knowledge of what a head or a chest looks like; nothing is fitted to an image.
 Each image is gray, uint8, 224 x 224. Labels are a mapping task -> class; a task that does not apply to
 an image is absent. Parts are masks at an eighth of the size.
 """
@@ -40,8 +40,8 @@ STYLES: dict[str, Kinds] = {
 """Each kind of image and its share, by style. The same questions are asked of both: two networks that learnt
 from pictures of different styles see more than one that learnt from either or from both."""
 
-FAMILIES = 8
-"""Kinds of each style, in the same order."""
+(FAMILIES,) = {len(kinds) for kinds in STYLES.values()}
+"""Kinds of each style: as many, in the same order."""
 ANATOMY = 3
 """The first ones draw anatomy; the others do not."""
 
@@ -90,14 +90,14 @@ MIRRORED: dict[str, tuple[int, ...]] = {
 """What a label becomes when the image is mirrored; other anatomical labels stay."""
 
 
-def draw(rng: Rng, family: int, style: str = "detailed") -> tuple[Image, Labels, NDArray[np.uint8]]:
+def draw(rng: Rng, family: int, style: str) -> tuple[Image, Labels, NDArray[np.uint8]]:
     """One image of a family, its labels, and the maps of its parts (parts, 28, 28)."""
     drawing = STYLES[style][family][0](rng)
     image, acquired = acquisition.acquire(drawing.image, rng)
     return image, {"family": family, **drawing.labels, **acquired}, drawing.part_maps()
 
 
-def sample(rng: Rng, style: str = "detailed") -> tuple[Image, Labels, NDArray[np.uint8]]:
+def sample(rng: Rng, style: str) -> tuple[Image, Labels, NDArray[np.uint8]]:
     """One image of a random family."""
     shares = np.array([share for _, share in STYLES[style]])
     return draw(rng, int(rng.choice(len(shares), p=shares / shares.sum())), style)

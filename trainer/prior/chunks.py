@@ -63,6 +63,8 @@ def _write(folder: Path, style: str, seed: int, number: int, count: int) -> None
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.savez(file, images=chunk.images, labels=chunk.labels, parts=chunk.parts)
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(path)
 
 

@@ -16,8 +16,18 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--out", type=Path, default=Path("prior.npz"), help="npz file to write; default: prior.npz, here"
     )
     each.add_argument("--force", action="store_true", help="overwrite a file that is there already")
-    each.add_argument("--images", type=int, default=Plan.images, help="phantoms to draw (50 KB each on disk)")
-    each.add_argument("--epochs", type=int, default=Plan.epochs)
+    each.add_argument(
+        "--images",
+        type=int,
+        default=Plan.images,
+        help=f"phantoms of each style, 66 KB each; default {Plan.images}",
+    )
+    each.add_argument(
+        "--epochs",
+        type=int,
+        default=Plan.epochs,
+        help=f"over the phantoms of each style; default {Plan.epochs}",
+    )
     each.add_argument("--seed", type=int, default=Plan.seed)
     each.add_argument(
         "--cache",

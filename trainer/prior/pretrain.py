@@ -7,6 +7,7 @@ in one npz file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,26 +87,36 @@ def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]
         plan: how much of what.
 
     Raises:
-        PretrainError: too few images for a single batch, or the checkpoint is of another plan.
+        PretrainError: too few images for a single batch, or a checkpoint is of another plan or other code.
     """
     plan = plan or Plan()
+    # Of what runs now: the files may change before the last step.
+    about = weights.provenance(plan)
     torch.manual_seed(plan.seed)
     net = EdgeNet(classes=1)
     parts = [_Part(style, plan.images, plan.epochs, plan.seed) for style in procedural.STYLES]
     for part in parts:
+        if not part.epochs > 0:
+            raise PretrainError(f"--epochs {part.epochs}: expected at least 1")
         if not part.total:
             raise PretrainError(
                 f"{part.images} {part.style} images do not fill one batch of {BATCH}; take more with --images"
             )
-    told = {part.style: _train(trunk, part, cache) for trunk, part in zip(net.trunks, parts, strict=True)}
+    keepers = [_Checkpoint(cache, part, about["code"]) for part in parts]
+    strange = [f"{each.path} is of another run ({each.strange})" for each in keepers if each.strange]
+    if strange:
+        raise PretrainError(f"{'; '.join(strange)}; delete to start anew, or choose another --cache")
+    told = {
+        part.style: _train(trunk, part, cache, keeper)
+        for trunk, part, keeper in zip(net.trunks, parts, keepers, strict=True)
+    }
     whiten(net, plan.seed, plan.whitening)
-    weights.save_prior(out, net, weights.provenance(plan))
+    weights.save_prior(out, net, about)
     return {"images": plan.images, "epochs": plan.epochs, "right": told}
 
 
-def _train(trunk: nn.Module, part: _Part, cache: Path) -> dict[str, float]:
+def _train(trunk: nn.Module, part: _Part, cache: Path, keeper: _Checkpoint) -> dict[str, float]:
     """Train one trunk; return the share of right answers to each question at the end."""
-    files = chunks.ensure(cache, part.style, part.seed, part.images)
     torch.manual_seed(part.seed)
     tasks = Tasks()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -117,13 +128,11 @@ def _train(trunk: nn.Module, part: _Part, cache: Path) -> dict[str, float]:
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, PEAK_RATE, total_steps=part.total, pct_start=0.1
     )
-    keeper = _Checkpoint(
-        cache / f"checkpoint-{part.style}.pt",
-        part,
-        {"trunk": trunk, "tasks": tasks, "rate": schedule, "step": optimizer},
-    )
-    done = keeper.restore()
-    running: dict[str, float] = {}
+    parts = {"trunk": trunk, "tasks": tasks, "rate": schedule, "step": optimizer}
+    done, running = keeper.restore(parts)
+    if done == part.total:
+        return _shares(running, trunk)
+    files = chunks.ensure(cache, part.style, part.seed, part.images)
     with progress(f"pretraining on {part.style} phantoms", part.total - done) as advance:
         for step, images, labels, masks in part.steps(files, done):
             x = standardise(images.to(device)).contiguous(memory_format=torch.channels_last)
@@ -139,31 +148,47 @@ def _train(trunk: nn.Module, part: _Part, cache: Path) -> dict[str, float]:
             shown = " ".join(f"{k} {running[k]:.2f}" for k in running if k.endswith("_lesion"))
             advance(f"loss {float(loss.detach()):.2f} {shown}")
             if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == part.total:
-                keeper.save(step + 1)
+                keeper.save(step + 1, running, parts)
+    return _shares(running, trunk)
+
+
+def _shares(running: dict[str, float], trunk: nn.Module) -> dict[str, float]:
     trunk.cpu()
     return {name: round(value, 3) for name, value in running.items()}
 
 
 class _Checkpoint:
-    """Everything a run needs to go on, in one file that is replaced whole."""
+    """Everything the training of a trunk needs to go on, in one file that is replaced whole."""
 
-    def __init__(self, path: Path, part: _Part, parts: dict[str, Any]) -> None:
-        self._path, self._parts = path, parts
-        self._plan = f"{part}, phantoms of version {chunks.VERSION}"
+    def __init__(self, cache: Path, part: _Part, code: str) -> None:
+        self.path = cache / f"checkpoint-{part.style}.pt"
+        self._plan = f"{part}, phantoms of version {chunks.VERSION}, code {code}"
 
-    def save(self, step: int) -> None:
-        state = {name: part.state_dict() for name, part in self._parts.items()}
-        partial = self._path.with_suffix(".partial")
-        torch.save({"plan": self._plan, "step": step, "state": state}, partial)
-        partial.replace(self._path)
+    @property
+    def strange(self) -> str:
+        """What the file is of, if it is of something else."""
+        kept = self._read()
+        return "" if kept is None or kept["plan"] == self._plan else str(kept["plan"])
 
-    def restore(self) -> int:
-        """Load the last checkpoint if there is one; return the number of steps already done."""
-        if not self._path.is_file():
-            return 0
-        kept = torch.load(self._path, weights_only=True, map_location="cpu")
-        if kept["plan"] != self._plan:
-            raise PretrainError(f"{self._path} is of another run ({kept['plan']}); delete it to start anew")
-        for name, part in self._parts.items():
+    def save(self, step: int, running: dict[str, float], parts: dict[str, Any]) -> None:
+        state = {name: part.state_dict() for name, part in parts.items()}
+        partial = self.path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            torch.save({"plan": self._plan, "step": step, "right": running, "state": state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.path)
+
+    def restore(self, parts: dict[str, Any]) -> tuple[int, dict[str, float]]:
+        """Load the checkpoint if there is one; return steps already done, and the shares of right answers."""
+        kept = self._read()
+        if kept is None:
+            return 0, {}
+        for name, part in parts.items():
             part.load_state_dict(kept["state"][name])
-        return int(kept["step"])
+        return int(kept["step"]), dict(kept["right"])
+
+    def _read(self) -> dict[str, Any] | None:
+        if not self.path.is_file():
+            return None
+        return dict(torch.load(self.path, weights_only=True, map_location="cpu"))

@@ -31,7 +31,7 @@ LAST = 184
 
 
 class Tasks(nn.Module):
-    """A last stage, a linear head per question on the pooled maps, and a 1x1 convolution that draws the parts.
+    """A last stage, a linear head per question on pooled maps, and a 1x1 convolution that draws the parts.
 
     All of it is thrown away after pretraining, the last stage, too: it learns what is particular to
     phantoms, and the stages below it need not.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 import edge
+from trainer.code_digest import code_digest as digest
 from trainer.network.edge_net import EdgeNet
 from trainer.prior import chunks
 from trainer.prior.plan import Plan
@@ -21,6 +24,12 @@ from trainer.prior.plan import Plan
 PROVENANCE = "provenance"
 """Entry of the file: JSON text."""
 PROCEDURAL = "procedural images only"
+CODE = (
+    "network/edge_net.py", "network/standardise.py", "phantoms",
+    "prior/chunks.py", "prior/plan.py", "prior/pretrain.py", "prior/tasks.py", "prior/views.py",
+    "prior/whitening.py",
+)  # fmt: skip
+"""Files and folders of the trainer that decide what a prior becomes."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +63,8 @@ def provenance(plan: Plan) -> dict[str, Any]:
 
 
 def code_digest() -> str:
-    """SHA-256, in hex, over the sources that decide what a prior becomes: phantoms, pretraining, network."""
-    rooms = Path(__file__).parents[1]
-    beside = {rooms / "prior" / "cli.py", Path(__file__)}
-    found = hashlib.sha256()
-    for room in ("network", "phantoms", "prior"):
-        for file in sorted({*(rooms / room).rglob("*.py")} - beside):
-            data = file.read_bytes()
-            found.update(f"{file.relative_to(rooms)} {len(data)}\n".encode() + data)
-    return found.hexdigest()
+    """SHA-256, in hex, over the code that decides what a prior becomes: phantoms, pretraining, network."""
+    return digest(CODE)
 
 
 def save_prior(path: Path, net: EdgeNet, about: dict[str, Any] | None = None) -> None:
@@ -104,9 +106,10 @@ def load_prior(path: Path, net: EdgeNet) -> Origin:
         trunks = {name.removeprefix("trunks."): v for name, v in state.items() if name.startswith("trunks.")}
         net.trunks.load_state_dict(trunks)
         net.set_whitening(state["project"], state["centre"])
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (EOFError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"{path} is no prior of this network ({error}); make one with trainer pretrain"
+            f"{path} is no prior of this network; one of an earlier version does not fit. Make one with "
+            f"trainer pretrain ({str(error).splitlines()[0]})"
         ) from None
     return Origin(hashlib.sha256(data).hexdigest(), about)
 
@@ -125,4 +128,6 @@ def _write(path: Path, arrays: dict[str, NDArray[Any]], about: dict[str, Any] | 
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(path)
