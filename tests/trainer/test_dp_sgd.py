@@ -27,20 +27,20 @@ COUNT = 12
 
 
 def task(units: Units | None = None) -> Task:
-    """Bright squares left or right, three records to a patient."""
+    """Stripes lying or standing, three records to a patient."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 60, (COUNT, 224, 224), np.uint8)
+    stripes = np.where(np.arange(224) % 12 < 6, 150, 0).astype(np.uint8)
     for row in range(COUNT):
-        left = 20 if row % 2 else 130
-        images[row, 60:160, left : left + 70] += 150
+        images[row] += stripes if row % 2 else stripes[:, None]
     from pathlib import Path
 
     records = [
-        Record(Path(f"{row}.png"), ("right", "left")[row % 2], "MRI", "train", f"p{row // 3}", "", "")
+        Record(Path(f"{row}.png"), ("lying", "standing")[row % 2], "MRI", "train", f"p{row // 3}", "", "")
         for row in range(COUNT)
     ]
     use = IntendedUse(group="mri_brain", modalities=("MR",), body_parts=("BRAIN",), views=("",))
-    classes = tuple(ClassInfo(name=name, group="mri_brain") for name in ("left", "right"))
+    classes = tuple(ClassInfo(name=name, group="mri_brain") for name in ("lying", "standing"))
     return Task(records, images, classes, (use,), units or Units.images(COUNT))
 
 
