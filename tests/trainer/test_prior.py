@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,6 +104,21 @@ def test_a_run_that_breaks_off_ends_as_one_that_does_not(
         pretrain.pretrain(tmp_path / "parts.npz", tmp_path / "b", TINY)
     with pytest.raises(PretrainError, match="--images"):
         pretrain.pretrain(tmp_path / "few.npz", tmp_path / "c", Plan(images=10))
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = chunks.to_draw(tmp_path, "detailed", 1, 3)
+    (drawn,) = chunks.ensure(tmp_path, "detailed", 1, 3)
+    # Nothing is compressed, so what is announced is what is written, but for the names within a file.
+    assert drawn.stat().st_size == pytest.approx(wanted, rel=0.01)
+    assert chunks.to_draw(tmp_path, "detailed", 1, 3) == 0
+    monkeypatch.setattr(chunks, "ensure", lambda *_: pytest.fail("phantoms were drawn"))
+    wanted = sum(chunks.to_draw(tmp_path, style, TINY.seed, TINY.images) for style in procedural.STYLES)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=wanted - 1))
+    with pytest.raises(PretrainError, match=r"GB are free; choose another --cache"):
+        pretrain.pretrain(tmp_path / "prior.npz", tmp_path, TINY)
 
 
 def test_the_committed_prior_is_read_and_another_file_is_not(tmp_path: Path) -> None:

@@ -68,6 +68,17 @@ def _write(folder: Path, style: str, seed: int, number: int, count: int) -> None
     partial.replace(path)
 
 
+def _sizes(images: int) -> list[int]:
+    return [min(CHUNK, images - start) for start in range(0, images, CHUNK)]
+
+
+def to_draw(folder: Path, style: str, seed: int, images: int) -> int:
+    """Bytes that `ensure` would write."""
+    each = SIDE * SIDE + len(PARTS) * PART_SIDE * PART_SIDE + len(procedural.TASKS)
+    sizes = enumerate(_sizes(images))
+    return sum(each * n for number, n in sizes if not _path(folder, style, seed, number, n).is_file())
+
+
 def ensure(folder: Path, style: str, seed: int, images: int) -> list[Path]:
     """Draw what is missing, on all cores, and return the files in order.
 
@@ -75,7 +86,7 @@ def ensure(folder: Path, style: str, seed: int, images: int) -> list[Path]:
         OSError: the disk is full; what was drawn so far is kept and used by the next call.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sizes = [min(CHUNK, images - start) for start in range(0, images, CHUNK)]
+    sizes = _sizes(images)
     paths = [_path(folder, style, seed, number, size) for number, size in enumerate(sizes)]
     missing = [number for number, path in enumerate(paths) if not path.is_file()]
     if missing:

@@ -8,6 +8,7 @@ in one npz file.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,8 @@ def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]
         plan: how much of what.
 
     Raises:
-        PretrainError: too few images for a single batch, or a checkpoint is of another plan or other code.
+        PretrainError: too few images for a single batch, a checkpoint is of another plan or other code, or
+            the disk is too small for the phantoms.
     """
     plan = plan or Plan()
     # Of what runs now: the files may change before the last step.
@@ -106,6 +108,7 @@ def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]
     strange = [f"{each.path} is of another run ({each.strange})" for each in keepers if each.strange]
     if strange:
         raise PretrainError(f"{'; '.join(strange)}; delete to start anew, or choose another --cache")
+    _refuse_full_disk(cache, [part for part, keeper in zip(parts, keepers, strict=True) if not keeper.ended])
     told = {
         part.style: _train(trunk, part, cache, keeper)
         for trunk, part, keeper in zip(net.trunks, parts, keepers, strict=True)
@@ -113,6 +116,18 @@ def pretrain(out: Path, cache: Path, plan: Plan | None = None) -> dict[str, Any]
     whiten(net, plan.seed, plan.whitening)
     weights.save_prior(out, net, about)
     return {"images": plan.images, "epochs": plan.epochs, "right": told}
+
+
+def _refuse_full_disk(cache: Path, parts: list[_Part]) -> None:
+    """Now rather than when the first trunk is trained and the phantoms of the second are to be drawn."""
+    wanted = sum(chunks.to_draw(cache, part.style, part.seed, part.images) for part in parts)
+    cache.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(cache).free
+    if wanted > free:
+        raise PretrainError(
+            f"{cache}: the phantoms that are still to be drawn need {wanted / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} GB are free; choose another --cache, or take fewer with --images"
+        )
 
 
 def _train(trunk: nn.Module, part: _Part, cache: Path, keeper: _Checkpoint) -> dict[str, float]:
@@ -162,6 +177,7 @@ class _Checkpoint:
 
     def __init__(self, cache: Path, part: _Part, code: str) -> None:
         self.path = cache / f"checkpoint-{part.style}.pt"
+        self._total = part.total
         self._plan = f"{part}, phantoms of version {chunks.VERSION}, code {code}"
 
     @property
@@ -169,6 +185,12 @@ class _Checkpoint:
         """What the file is of, if it is of something else."""
         kept = self._read()
         return "" if kept is None or kept["plan"] == self._plan else str(kept["plan"])
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to train."""
+        kept = self._read()
+        return kept is not None and int(kept["step"]) == self._total
 
     def save(self, step: int, running: dict[str, float], parts: dict[str, Any]) -> None:
         state = {name: part.state_dict() for name, part in parts.items()}
