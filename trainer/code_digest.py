@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -13,11 +14,13 @@ TOP = Path(__file__).parent
 
 @cache
 def code_digest(places: Iterable[str]) -> str:
-    """SHA-256, in hex, over files and folders of the trainer, as a tuple of paths relative to it."""
+    """SHA-256, in hex, over files and folders, as a tuple of paths seen from the trainer's folder."""
     found = hashlib.sha256()
     for place in places:
         for file in sorted((TOP / place).rglob("*.py")) if (TOP / place).is_dir() else [TOP / place]:
-            found.update(f"{file.relative_to(TOP).as_posix()}\n{bare(file.read_text('utf-8'))}\n".encode())
+            found.update(
+                f"{Path(os.path.relpath(file, TOP)).as_posix()}\n{bare(file.read_text('utf-8'))}\n".encode()
+            )
     return found.hexdigest()
 
 

@@ -65,7 +65,7 @@ def test_an_audit_reports_figures_for_the_workstation_alone(
     assert "the released model itself" in subjects
     # The released model's members were fixed, not thrown: no bound may be claimed from them.
     assert all(each["bounds"] is None for each in result["membership"][-1]["attacks"].values())
-    broken = [each for each in result["canaries"] if each["sabotage"] != "as shipped"]
+    broken = [each for each in result["canaries"] if each["sabotage"] != "intact"]
     assert {each["sabotage"] for each in broken} == {"noise halved", "noise quartered", "clip removed"}
     # So few canaries do not find each broken mechanism every time; test_audit_attacks.py takes enough.
     assert any(each["refuted"] for each in broken if each["sabotage"] == "clip removed")

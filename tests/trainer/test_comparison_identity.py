@@ -36,7 +36,7 @@ def test_a_row_is_another_with_other_settings_images_or_prior(tmp_path: Path) ->
 
 def test_every_method_says_which_code_decides_its_rows() -> None:
     assert set(identity.CODE) == set(methods.METHODS)
-    for place in {place for places in identity.CODE.values() for place in places}:
+    for place in {*identity.IMAGES, *(place for places in identity.CODE.values() for place in places)}:
         assert (code_digest.TOP / place).exists(), place
     assert "privacy/ghost.py" in identity.CODE["ours"]
 
@@ -45,7 +45,7 @@ def test_every_method_says_which_code_decides_its_rows() -> None:
 def test_a_change_of_code_makes_a_row_run_again(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = mark(row)
     decides = identity.CODE[recipes.choose([row])[0].method]
-    known = code_digest.code_digest(decides)
+    known = code_digest.code_digest((*identity.IMAGES, *decides))
     monkeypatch.setattr(identity, "code_digest", lambda places: f"{places} changed")
     assert mark(row) != before
     # The control: the same code, the same row.

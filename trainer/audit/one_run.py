@@ -72,7 +72,7 @@ class Sabotage:
     """Factor on the clip at the same absolute noise."""
 
 
-INTACT = Sabotage("as shipped")
+INTACT = Sabotage("intact")
 CONTROLS = (Sabotage("noise halved", noise_factor=0.5), Sabotage("clip removed", unclipped=STRETCH))
 """Of the means and of the steps."""
 HEAD_CONTROLS = (Sabotage("noise quartered", noise_factor=0.25),)

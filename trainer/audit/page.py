@@ -12,7 +12,7 @@ import numpy as np
 
 from trainer.audit.one_run import INTACT
 from trainer.audit.pictures import Inversion
-from trainer.audit.result import Canaries, Result
+from trainer.audit.result import MEANS, Canaries, Result
 from trainer.audit.roc import FALSE_POSITIVE_RATES, Attack
 
 STAYS = (
@@ -72,7 +72,10 @@ def conclusions(result: Result) -> list[str]:
         bounds = [
             each.attack.bounds.proved
             for each in result.canaries
-            if each.sabotage == INTACT.name and each.claimed is not None and each.attack.bounds
+            if each.sabotage == INTACT.name
+            and each.mechanism != MEANS
+            and each.claimed is not None
+            and each.attack.bounds
         ]
         if bounds:
             said.append(

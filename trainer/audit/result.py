@@ -26,6 +26,10 @@ def refutes(attack: Attack, claimed: float | None) -> bool:
     return claimed is not None and attack.strict is not None and attack.strict.proved > claimed
 
 
+MEANS = "code of the means, at the whole epsilon"
+"""Their code is audited with less noise than the run's own: at the epsilon of the whole run."""
+
+
 @dataclass(frozen=True)
 class Canaries:
     """One run with canaries."""

@@ -16,7 +16,7 @@ import torch
 from trainer.audit import lira, one_run, pictures
 from trainer.audit.inversion import shrink
 from trainer.audit.material import Images, Size, canary_images
-from trainer.audit.result import Canaries, Membership, Result
+from trainer.audit.result import MEANS, Canaries, Membership, Result
 from trainer.audit.subjects import Cached, Head, HeadTrainer, PlainHead, PrivateHead, SmallNetTrainer, scorer
 from trainer.network.augment import network_input
 from trainer.network.edge_net import EdgeNet
@@ -203,11 +203,11 @@ def _released(run: _Run, known: Cached, unseen: Cached, shadows: lira.Models | N
 
 
 def _mechanisms(run: _Run) -> list[Canaries]:
-    """Steps on their own, and means where the run released some; as shipped and broken."""
+    """Steps on their own, and means where the run released some; intact and broken."""
     steps = max(run.spend, key=lambda each: each.steps)
     whole = run.record.privacy.epsilon
     assert whole is not None
-    # The means get a part of the budget, too small to be seen; their code is audited at all of it.
+    # The run gave its means a part of the budget, too small to be seen.
     means = Release("mean features", 1 / accounting.gaussian_mu(whole, run.delta))
     claim = accounting.epsilon((steps,), run.delta)
     kind, ways = "white box, Dirac canaries", (one_run.INTACT, *one_run.CONTROLS)
@@ -217,7 +217,7 @@ def _mechanisms(run: _Run) -> list[Canaries]:
         for way in ways:
             if released:
                 attack = one_run.audit(one_run.MeansTarget(means, way), run.size.canaries, run.delta)
-                found.append(Canaries("release of means", kind, way.name, whole, attack))
+                found.append(Canaries(MEANS, kind, way.name, whole, attack))
             target = one_run.StepsTarget(steps, run.record.privacy.clip, way)
             attack = one_run.audit(target, run.size.canaries, run.delta)
             found.append(Canaries("steps of DP-SGD", kind, way.name, claim, attack))

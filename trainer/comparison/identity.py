@@ -16,16 +16,24 @@ from trainer.training import fit
 
 OURS = {"ours", "plain-head", "fine-tune"}
 """Methods whose network is the one that ships."""
+IMAGES = (
+    "../edge/imaging/denoise.py", "../edge/imaging/gray.py", "../edge/imaging/perspective.py",
+    "../edge/imaging/preprocess.py", "../edge/imaging/quality.py", "../edge/imaging/still.py",
+    "training/task.py",
+)  # fmt: skip
 _PRIVATE = (
     "privacy/accounting.py", "privacy/ghost.py", "privacy/instantiated.py", "privacy/layer_gradients.py",
-    "privacy/noise.py", "privacy/parts.py", "privacy/private_step.py", "training/average.py",
-    "training/steps.py", "training/task.py", "training/units.py",
+    "privacy/noise.py", "privacy/paired.py", "privacy/parts.py", "privacy/private_step.py",
+    "training/average.py", "training/steps.py", "training/units.py",
 )  # fmt: skip
 _SHIPPED = ("network/edge_net.py", "network/standardise.py", "network/augment.py")
-_PLAIN = ("comparison/plain.py", "network/augment.py", "network/standardise.py", "training/task.py")
+_PLAIN = ("comparison/plain.py", "network/augment.py", "network/standardise.py")
 CODE: dict[str, tuple[str, ...]] = {
     "network": ("comparison/networks.py", *_PLAIN),
-    "dp-sgd": ("comparison/small_networks.py", "network/augment.py", "training/dp_sgd.py", *_PRIVATE),
+    "dp-sgd": (
+        "comparison/networks.py", "comparison/small_networks.py", "network/augment.py",
+        "network/standardise.py", "training/depth.py", "training/dp_sgd.py", *_PRIVATE,
+    ),
     "features": (
         "comparison/feature_head.py", "comparison/features.py", "comparison/networks.py",
         "comparison/scattering.py", *SMALL_PRIOR, *_PLAIN, *_PRIVATE,
@@ -35,8 +43,9 @@ CODE: dict[str, tuple[str, ...]] = {
     "fine-tune": (*_SHIPPED, *_PLAIN),
     "probe": ("data/shortcuts.py",),
 }  # fmt: skip
-"""Method -> files and folders of the trainer that decide what a row of it becomes. What all rows share, the
-functions in `comparison/methods.py` and the judging, is not among them: after a change there start anew."""
+"""Method -> files and folders, seen from the trainer's, that decide what its rows become, beside `IMAGES`.
+What all rows share, the functions in `comparison/methods.py` and the judging, is not among them: after a
+change there start anew."""
 
 
 def key(recipe: Recipe, effort: Effort, material: Material, delta: float, prior: Path) -> str:
@@ -54,7 +63,7 @@ def key(recipe: Recipe, effort: Effort, material: Material, delta: float, prior:
         "train": material.train_digest,
         "judged": material.judged_digest,
     }
-    about["code"] = code_digest(CODE[recipe.method])
+    about["code"] = code_digest((*IMAGES, *CODE[recipe.method]))
     if recipe.method in OURS:
         about["prior"] = hashlib.sha256(prior.read_bytes()).hexdigest()
     if recipe.method == "ours":

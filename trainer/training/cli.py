@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from trainer.data.record import Record
 
 _SETTINGS = (
-    "steps", "sampling_rate", "clip", "rate", "views",
+    "steps", "sampling_rate", "clip", "rate", "momentum", "averaging", "schedule", "warmup", "views",
     "fixed_views", "cache_mib", "physical", "method", "precision", "device",
 )  # fmt: skip
 
@@ -55,6 +55,19 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument("--sampling-rate", type=float, dest="sampling_rate")
     each.add_argument("--clip", type=float)
     each.add_argument("--rate", type=float, help="learning rate")
+    each.add_argument("--momentum", type=float)
+    each.add_argument(
+        "--averaging",
+        type=float,
+        metavar="SHARE",
+        help="what the moving average of the weights keeps each step",
+    )
+    each.add_argument(
+        "--schedule", choices=("constant", "cosine"), help="of the learning rate, with --depth last or all"
+    )
+    each.add_argument(
+        "--warmup", type=int, metavar="STEPS", help="in which the learning rate rises to its value"
+    )
     each.add_argument("--views", type=int)
     each.add_argument(
         "--fixed-views",
@@ -115,6 +128,15 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def _fit(args: argparse.Namespace) -> int:
+    from trainer.training import distributed
+
+    try:
+        return _train(args)
+    finally:
+        distributed.leave()
+
+
+def _train(args: argparse.Namespace) -> int:
     from dataclasses import fields, replace
 
     from trainer.data import dataset, leaks, sources, uses
