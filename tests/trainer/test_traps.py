@@ -289,7 +289,7 @@ def test_the_statement_says_how_these_settings_came_to_be(task: Task, tmp_path: 
     prior = ROOT / "trainer/prior/prior.npz"
     tuned, cost, training = told(FixedFeatures(device="cpu"), prior, "usual")
     assert cost == "none"
-    assert "about 85 settings, by cross-validation on the train and val splits" in tuned
+    assert "about 95 settings, by cross-validation on the train and val splits" in tuned
     assert "shape of the network: of about 40 networks and priors, by cross-validation" in tuned
     assert "threshold of likeness: chosen on the validation split" in tuned
     assert "procedural images only" in tuned
