@@ -15,7 +15,7 @@ from trainer.comparison.material import Material
 from trainer.evaluation import metrics
 from trainer.evaluation.judge import Scored, figures, mean_within_modality, scored
 from trainer.evaluation.runner import own_probabilities
-from trainer.evaluation.subgroups import WITHIN, within_sources
+from trainer.evaluation.subgroups import WITHIN, pair_scores, within_sources
 
 MEAN, ACCURACY, BLIND = "mean", "accuracy", "accuracy_modality_unknown"
 """Names of headline figures; besides, ``balanced/<modality>`` and ``auc/<source>``."""
@@ -79,15 +79,9 @@ def _statistics(them: Scored, blind: NDArray[np.float32]) -> _Named:
     out[ACCURACY] = (partial(metrics.accuracy, hit=np.asarray(best == labels)), None)
     out[BLIND] = (partial(metrics.accuracy, hit=np.asarray(blind.argmax(1) == labels)), None)
     for source, pair in WITHIN.items():
-        if not set(pair) <= set(them.names):
+        found = pair_scores(them, source, pair)
+        if found is None:
             continue
-        no, yes = (them.names.index(name) for name in pair)
-        own = [record.source == source and record.label in pair for record in them.records]
-        rows = np.flatnonzero(own)
-        positive = np.asarray(labels[rows] == yes)
-        if not positive.any() or positive.all():
-            continue
-        two = them.probability[np.ix_(rows, np.array([no, yes]))]
-        score = two[:, 1] / np.maximum(two.sum(1), 1e-300)
+        rows, positive, score = found
         out[f"auc/{source}"] = (partial(metrics.auc, score=score, positive=positive), rows)
     return out

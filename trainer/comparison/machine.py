@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from trainer.comparison.recipes import ComparisonError
+from trainer.training import distributed
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -23,12 +24,10 @@ def device(asked: str) -> torch.device:
     Raises:
         ComparisonError: a GPU was asked for and there is none.
     """
-    there = torch.cuda.is_available()
-    if asked == "auto":
-        return torch.device("cuda" if there else "cpu")
-    if asked.startswith("cuda") and not there:
-        raise ComparisonError("--device cuda: torch sees no GPU here; leave --device out to use the CPU")
-    return torch.device(asked)
+    try:
+        return distributed.device("" if asked == "auto" else asked)
+    except ValueError as error:
+        raise ComparisonError(str(error)) from error
 
 
 def describe(where: torch.device) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainer.data.dataset import Record
 from trainer.evaluation import metrics
@@ -32,29 +33,34 @@ def sex(record: Record) -> str | None:
     return SEXES.get(record.sex)
 
 
-def within_sources(them: Scored, pairs: Mapping[str, tuple[str, str]] = WITHIN) -> dict[str, Any]:
-    """Normal against pneumonia within one source: the AUC of the two classes, renormalised to the two.
+def pair_scores(
+    them: Scored, source: str, pair: tuple[str, str]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.float64]] | None:
+    """Rows of a source's images of two classes, which are positive, and its probability among the two.
 
-    A source that knows no other class would otherwise be judged on probability lost to a third.
+    A source that knows no other class would otherwise be judged on probability lost to a third. None: the
+    network or the source does not know both classes.
     """
+    if not set(pair) <= set(them.names):
+        return None
+    own = [record.source == source and record.label in pair for record in them.records]
+    rows = np.flatnonzero(own)
+    no, yes = (them.names.index(name) for name in pair)
+    positive = np.asarray(them.labels[rows] == yes)
+    if not positive.any() or positive.all():
+        return None
+    two = them.probability[np.ix_(rows, np.array([no, yes]))]
+    return rows, positive, two[:, 1] / np.maximum(two.sum(1), 1e-300)
+
+
+def within_sources(them: Scored, pairs: Mapping[str, tuple[str, str]] = WITHIN) -> dict[str, Any]:
+    """Normal against pneumonia within one source: the AUC of the two classes, renormalised to the two."""
     out: dict[str, Any] = {}
     for source, (negative, positive) in pairs.items():
-        if negative not in them.names or positive not in them.names:
+        found = pair_scores(them, source, (negative, positive))
+        if found is None:
             continue
-        no, yes = them.names.index(negative), them.names.index(positive)
-        rows = np.array(
-            [
-                row
-                for row, record in enumerate(them.records)
-                if record.source == source and record.label in {negative, positive}
-            ],
-            np.intp,
-        )
-        is_positive = them.labels[rows] == yes
-        if not is_positive.any() or is_positive.all():
-            continue
-        two = them.probability[np.ix_(rows, np.array([no, yes]))]
-        score = two[:, 1] / np.maximum(two.sum(1), 1e-300)
+        rows, is_positive, score = found
         part: dict[str, Any] = {
             "images": len(rows),
             "groups": len(np.unique(them.bootstrap.group[rows])),
