@@ -164,9 +164,12 @@ def test_what_is_written_is_for_its_owner_alone(judged: tuple[dict, str, Path]) 
 
 
 def test_turned_images_are_shown_wherever_others_are(judged: tuple[dict, str, Path]) -> None:
-    part = {"images": 8, "abstained": 0.25, "abstained_interval": [0.03, 0.65], "abstained_trials": 8}
-    whole = {**part, "per_kind": {"MRI turned by 90 degrees": part}}
-    others = {"standard": whole, "turned": whole, "valid": part}
+    part = {"images": 8, "abstained": 0.25, "abstained_interval": [0.03, 0.65]}
+    part |= {"abstained_trials": 8, "abstained_count": 2}
+    kind = "MRI turned by 90 degrees"
+    whole = {**part, "per_kind": {kind: part}, "weakest_kinds": [kind], "mean_of_kinds": 0.25}
+    others = {"standard": whole, "turned": whole, "valid": {**part, "per_group": {"mri_brain": part}}}
+    others |= {"held_out_from_threshold": True}
     result = {**judged[0], "others": others}
     line = next(line for line in evaluate.table(result).splitlines() if line.startswith("right kind"))
     assert "0.250  (0.030 to 0.650)" in line
@@ -175,6 +178,36 @@ def test_turned_images_are_shown_wherever_others_are(judged: tuple[dict, str, Pa
     assert "on their side or upside down, it withholds a label for 25 (3 to 65) of 100" in text
     card = "\n".join(card_figures.figure_lines(result))
     assert "turned by 90 or 180 degrees, that got no label | 0.250 (0.030 to 0.650) |" in card
+
+
+def test_pooled_shares_hide_no_kind(judged: tuple[dict, str, Path]) -> None:
+    few = {"abstained": 0.1, "abstained_interval": [0.02, 0.3], "abstained_trials": 24, "abstained_count": 2}
+    most = {**few, "abstained": 0.98, "abstained_interval": [0.9, 1.0], "abstained_count": 23}
+    standard = {**most, "images": 48, "mean_of_kinds": 0.5, "weakest_kinds": ["limb"]}
+    standard["per_kind"] = {"limb": few, "noise": most}
+    valid = {**few, "images": 14, "per_group": {"mri_brain": {**few, "images": 6, "abstained": 0.17}}}
+    turned = {**most, "images": 2, "per_kind": {}}
+    others = {"standard": standard, "turned": turned, "valid": valid, "held_out_from_threshold": False}
+    result = {**judged[0], "others": others}
+    own = result["per_modality"]["MRI"]
+    low, high = own["abstained_interval"]
+    share = f"{own['abstained']:.3f}  ({low:.3f} to {high:.3f})"
+    lines = evaluate.table(result).splitlines()
+    assert any(line.startswith("  of MRI") and share in line for line in lines)
+    assert any(line.startswith("  of mri_brain") and "0.170" in line for line in lines)
+    assert any(line.startswith("  weak: limb") and line.endswith("2 of 24") for line in lines)
+    assert any(line.startswith("  mean over kinds of image") and "0.500" in line for line in lines)
+    text = page.page(result)
+    said = "limb, no label for 2 of 24. The threshold for that was chosen on these very images"
+    assert said in text
+    assert "counted alike, for 50" in text
+    assert "Brain MRI: no label" in text
+    assert "valid images, Brain MRI" in text
+    card = "\n".join(card_figures.figure_lines(result))
+    assert f"| MRI: abstained | {share.replace('  ', ' ')} |" in card
+    assert "| the same, a weak kind: limb | 0.100 (0.020 to 0.300), 2 of 24 |" in card
+    assert "| the same, mean over their kinds | 0.500 |" in card
+    assert "chosen on these very images | yes" in card
 
 
 def test_other_images_are_offered_and_thresholds_told(table: Path, tmp_path: Path) -> None:
@@ -186,6 +219,7 @@ def test_other_images_are_offered_and_thresholds_told(table: Path, tmp_path: Pat
     assert command(*words, *more, "--skip", "shortcut,degraded,faithfulness,precision") == 0
     found = json.loads((tmp_path / "e.json").read_text())["others"]
     assert found["own"]["images"] == 1
+    assert not found["held_out_from_threshold"]
     assert found["standard"]["images"] > 50
     least = [each["least"] for each in found["least_likeness"]]
     assert least == sorted(least)

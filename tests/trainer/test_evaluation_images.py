@@ -105,7 +105,7 @@ def test_the_sample_holds_every_class_and_spreads_over_patients() -> None:
 
 
 def test_drawn_strangers_repeat_and_differ() -> None:
-    first, second = other_images.drawn(2), other_images.drawn(2)
+    first, second = other_images.drawn(True, 2), other_images.drawn(True, 2)
     assert [each.kind for each in first] == [each.kind for each in second]
     assert all((a.image == b.image).all() for a, b in zip(first, second, strict=True))
     assert {each.kind for each in first} == set(DRAWN)
@@ -134,6 +134,8 @@ def test_strangers_are_judged_by_header_then_by_pixels() -> None:
     assert out["with_header"]["abstained"] == pytest.approx(2 / 3, abs=1e-4)  # the disguised one got through
     assert out["with_header"]["abstained_without_header"] == 0
     assert out["mean_of_kinds"] == pytest.approx(1 / 5)
+    assert out["weakest_kinds"] == ["disguised", "head CT", "lateral"]
+    assert (out["abstained_count"], out["per_kind"]["dark"]["abstained_count"]) == (2, 2)
 
 
 def test_valid_images_that_are_held_back_are_counted() -> None:
@@ -173,10 +175,10 @@ def test_a_strangers_dicom_object_that_may_name_somebody_is_refused(tmp_path: Pa
     (tmp_path / "dicom" / "files").mkdir(parents=True)
     (tmp_path / "a.dcm").rename(tmp_path / "dicom" / "files" / "deid_MR.dcm")
     with pytest.raises(EvaluationError, match="refused"):
-        other_images.data_folder(tmp_path)
+        other_images.data_folder(tmp_path, held=True)
     clean = make_dicom.dataset(picture(), PatientIdentityRemoved="YES", BodyPartExamined="KNEE")
     (tmp_path / "dicom" / "files" / "deid_MR.dcm").write_bytes(make_dicom.encode(clean))
-    for found in (other_images.data_folder(tmp_path), other_images.own(tmp_path)):
+    for found in (other_images.data_folder(tmp_path, held=True), other_images.own(tmp_path)):
         assert [each.acquisition.body_part for each in found if each.acquisition] == ["KNEE"]
 
 
@@ -199,7 +201,8 @@ def test_valid_images_in_the_wrong_place() -> None:
 
 
 def test_the_head_ct_and_all_other_headers_of_the_data_are_refused(edge_data: Path) -> None:
-    found = other_images.dicom_folder(edge_data / "dicom" / "files")
+    files = edge_data / "dicom" / "files"
+    found = other_images.dicom_folder(files, held=True) + other_images.dicom_folder(files, held=False)
     held = [each for each in found if each.acquisition is not None]
     assert len(held) >= 15
     assert any(each.acquisition and each.acquisition.body_part == "HEAD" for each in held)

@@ -17,6 +17,7 @@ from trainer.evaluation.judge import NO_EVIDENCE, figures, judge, scored
 from trainer.evaluation.other_images import Other
 from trainer.evaluation.privacy_words import privacy
 from trainer.evaluation.runner import answers_unknown
+from trainer.evaluation.train_split import TrainSplit
 
 CLASSES = {"mri_a": "mri", "mri_b": "mri", "xr_normal": "xr", "xr_pneumonia": "xr"}
 RULES: Any = SimpleNamespace(
@@ -60,6 +61,8 @@ def test_main_figures_and_their_keys() -> None:
     assert mri["per_class"]["mri_a"]["sensitivity"] == pytest.approx(0.9)
     assert mri["per_class"]["mri_a"]["specificity"] == 1
     assert mri["per_class"]["mri_b"]["specificity"] == pytest.approx(0.9)
+    assert mri["abstained"] == 0
+    assert mri["abstained_interval"][1] > 0
     assert mri["recall"] == {"mri_a": 0.9, "mri_b": 1.0}
     mean = (mri["balanced_accuracy"] + out["per_modality"]["XR"]["balanced_accuracy"]) / 2
     assert out["mean_within_modality_balanced_accuracy"] == pytest.approx(mean, abs=1e-4)
@@ -236,19 +239,17 @@ def test_subgroups_by_age_and_sex() -> None:
     assert out["sex"]["XR, male"]["images"] == 30
 
 
-def test_lead_over_the_probe_is_paired(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lead_over_the_probe_is_paired() -> None:
     records, guesses = many(30)
     them = scored(answers(guesses), records, RULES)
-    monkeypatch.setattr("trainer.data.dataset.load_all", lambda some: np.zeros((len(some), 4, 4), np.uint8))
+    train = TrainSplit(tuple(records), np.zeros((len(records), 4, 4), np.uint8))
 
     def blind(train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray) -> np.ndarray:
         assert len(train_x) == len(train_y) == 60
         return np.tile([0.9, 0.1], (len(test_x), 1))
 
     images = np.zeros((120, 4, 4), np.uint8)
-    out = shortcut.margins(
-        them, images, records, lambda some: some.reshape(len(some), -1).astype(float), blind
-    )
+    out = shortcut.margins(them, images, train, lambda some: some.reshape(len(some), -1).astype(float), blind)
     assert out["MRI"]["balanced_accuracy"] == 0.5
     assert out["MRI"]["margin"] == pytest.approx(0.45)
     assert out["MRI"]["beaten"]
@@ -261,9 +262,7 @@ def test_lead_over_the_probe_is_paired(monkeypatch: pytest.MonkeyPatch) -> None:
 
     calls: list[int] = []
     modality = ["MRI", "XR"]
-    out = shortcut.margins(
-        them, images, records, lambda some: some.reshape(len(some), -1).astype(float), same
-    )
+    out = shortcut.margins(them, images, train, lambda some: some.reshape(len(some), -1).astype(float), same)
     # The same answers image by image: the difference is exactly zero in every resample.
     assert out["XR"]["margin_interval"] == [0.0, 0.0]
     assert not out["XR"]["beaten"]

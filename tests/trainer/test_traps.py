@@ -189,8 +189,11 @@ def test_the_statement_names_the_unit_and_what_it_does_not_cover(task: Task, tmp
     image = make(task, Fake(), tmp_path / "image").privacy
     assert (image.unit, image.records) == ("image", COUNT)
     assert "for 2 together epsilon is 4.4, for 5 together epsilon is 13.3" in image.not_covered
+    twice = "A picture that is in the training set twice, for example mirrored, is protected less: as for 2"
+    assert f"{twice} together." in image.not_covered
     units = Units(np.arange(COUNT) // 3, 4, "patient", 3, "surrogate ids: 4 of 4 are a guess", tuple("abcd"))
     patient = make(replace(task, units=units), Fake(), tmp_path / "patient").privacy
+    assert "in the training set twice under two names, for example mirrored" in patient.not_covered
     assert patient.unit == "patient (surrogate ids: 4 of 4 are a guess)"
     assert patient.adjacency == "add or remove one patient, with all its images"
     assert patient.records == 4

@@ -118,6 +118,21 @@ def near(images: Images, threshold: float = THRESHOLD) -> list[Pair]:
     return sorted(found.values(), key=lambda pair: (-pair.fine, pair.first, pair.second))
 
 
+def copied(images: Images, among: Images, threshold: float = THRESHOLD) -> NDArray[np.bool_]:
+    """Which of (N, 224, 224) images have a copy or nearly so among (M, 224, 224) others, (N,).
+
+    As `near` on all of them together, but images of one side are not compared with each other.
+    """
+    found = np.zeros(len(images), np.bool_)
+    theirs = describe(among)
+    for flip, (down, right) in FLIPS.items():
+        ours = describe(np.ascontiguousarray(images[:, ::down, ::right]))
+        # Both ways round: one image may be among the nearest of another that has many nearer ones itself.
+        found[[pair.first for pair in _compare(ours, theirs, flip, threshold)]] = True
+        found[[pair.second for pair in _compare(theirs, ours, flip, threshold)]] = True
+    return found
+
+
 def control(images: Images, count: int = 10, seed: int = 0) -> dict[str, tuple[int, int]]:
     """Plant copies of the images themselves and look for them: kind -> (found, planted).
 

@@ -22,7 +22,7 @@ class Record:
     """Images that belong together (one patient); intervals resample these."""
     source: str
     folder: str
-    """First part of the file's path: the set it belongs to."""
+    """First part of the file's path: the set it belongs to, or a patient; nothing that leaves names it."""
     patient: str = ""
     """Name of the patient in the index, a pseudonym; empty if there is none."""
     patient_known: bool = False

@@ -21,6 +21,11 @@ LIST = Path(__file__).with_name("public_images.npz")
 """For each set the sorted first 8 bytes of the SHA-256 of its files, as big-endian numbers."""
 STRANGERS = "strangers"
 """In the list: public DICOM objects with invented names, which no model is trained on."""
+PRIVATE = "private images"
+"""What all images of no public set are called together. Their folders may be called after patients, so no
+name of an index or of a file stands for them in anything that leaves."""
+UNKNOWN = "not known to the trainer"
+"""Their licence."""
 _HEX = 16
 
 KNOWN: dict[str, dict[str, str]] = {
@@ -70,19 +75,18 @@ def published(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def describe(records: Sequence[Record], unit: str = "image") -> dict[str, Any]:
-    """Sets and counts of a list of records, for the model card.
+    """Sets and counts of a list of records, for the model card: public sets by name, all else as `PRIVATE`.
 
     How many units of privacy there are is public by assumption, so with the unit image the number of images
     is; with the unit patient it is not. Numbers of each class, of groups, and of images where they are no
     units are told of published sets alone: of private images they would be a release that nobody paid for.
     """
-    names = published(records)
-    unknown = {"licence": "not known to the trainer"}
-    about: dict[str, Any] = {
-        "sets": {name: KNOWN[name] for name in names}
-        or dict.fromkeys(sorted({record.folder for record in records}), unknown),
-        "splits": sorted({record.split for record in records}),
-    }
+    found = set(sets_of(records))
+    sets = {name: KNOWN[name] for name in sorted(found - {""})}
+    if "" in found:
+        sets[PRIVATE] = {"licence": UNKNOWN}
+    names = tuple(sets) if PRIVATE not in sets else ()
+    about: dict[str, Any] = {"sets": sets, "splits": sorted({record.split for record in records})}
     if names or unit == "image":
         about["images"] = len(records)
     if names:

@@ -15,6 +15,7 @@ from edge.imaging.preprocess import Preprocessing
 from trainer.data import dataset, leaks, sources
 from trainer.evaluation import (
     faithfulness,
+    halves,
     least_likeness,
     others,
     precision,
@@ -22,11 +23,13 @@ from trainer.evaluation import (
     robustness,
     shortcut,
     subgroups,
+    train_split,
 )
 from trainer.evaluation.judge import figures, judge, scored
 from trainer.evaluation.parts import PARTS
 from trainer.evaluation.runner import Runner, answers_unknown, own_probabilities
 from trainer.evaluation.table import table
+from trainer.evaluation.without_copies import without_copies
 from trainer.progress import progress
 
 __all__ = ["PARTS", "Others", "evaluate", "judge", "probabilities", "table"]
@@ -62,7 +65,8 @@ def evaluate(
 
     Args:
         bundle: a verified bundle.
-        records: what is asked for, of all splits; the shortcut probes are fitted on its split ``train``.
+        records: what is asked for, of all splits; the shortcut probes are fitted on its split ``train``,
+            and near copies looked for in it. Where its files are elsewhere these parts say so.
         split: the split to judge on.
         whole: all records of the index, by which the split is known when reads are counted; None: the same.
         skip: names of `PARTS` to leave out.
@@ -88,7 +92,8 @@ def evaluate(
     print(f"this is read number {number} of this split")
 
     # Perspective is corrected at full size, as on the box; denoising is done by the runner.
-    images = dataset.load_all(kept, Preprocessing(perspective=bundle.preprocessing.perspective))
+    how = Preprocessing(perspective=bundle.preprocessing.perspective)
+    images = dataset.load_all(kept, how)
     groups = [group[record.label] for record in kept]
     runner = Runner.of(bundle)
     ran = runner.run(images, ("logits", "features", "cam"), "evaluation")
@@ -111,9 +116,9 @@ def evaluate(
         "within_source": subgroups.within_sources(them),
         "subgroups": subgroups.subgroups(them),
     }
-    if "shortcut" not in skip:
-        train = [record for record in records if record.split == "train"]
-        out["shortcut"] = _shortcut(them, images, train, split)
+    if {"shortcut", "without_copies"} - set(skip):
+        train = train_split.load(records, split, {record.label for record in kept}, how)
+        out |= _beside_train(them, images, train, skip)
     if "degraded" not in skip:
         out["degraded"] = _degraded(bundle, runner, them, images, groups)
     if "faithfulness" not in skip:
@@ -128,7 +133,9 @@ def evaluate(
         out["precision"] = precision.compare(them.probability, own_probabilities(bundle, halved, groups))
     if strangers is not None:
         rest = [record for record in there if record.label not in group]
-        out["others"] = _others(bundle, runner, strangers, kept, images, ran["features"], groups, rest)
+        held = halves.held_out(split)
+        shown = _others(bundle, runner, strangers, held, kept, images, ran["features"], groups, rest)
+        out["others"] = {"held_out_from_threshold": held, **shown}
     return out
 
 
@@ -157,14 +164,17 @@ def _about(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _shortcut(
-    them: Any, images: NDArray[np.uint8], train: Sequence[dataset.Record], split: str
+def _beside_train(
+    them: Any, images: NDArray[np.uint8], train: train_split.TrainSplit, skip: Collection[str]
 ) -> dict[str, Any]:
     from trainer.data.shortcuts import global_statistics, probe
 
-    if split == "train":
-        return {"missing": "a probe cannot be fitted and judged on the same split"}
-    return shortcut.margins(them, images, train, global_statistics, probe)
+    out = {}
+    if "shortcut" not in skip:
+        out["shortcut"] = shortcut.margins(them, images, train, global_statistics, probe)
+    if "without_copies" not in skip:
+        out["without_copies"] = without_copies(them, images, train)
+    return out
 
 
 def _degraded(
@@ -186,6 +196,7 @@ def _others(
     bundle: Bundle,
     runner: Runner,
     strangers: Others,
+    held: bool,
     records: Sequence[dataset.Record],
     images: NDArray[np.uint8],
     features: NDArray[np.float32],
@@ -195,12 +206,12 @@ def _others(
     from trainer.evaluation import other_images
 
     abstains = others.by_rules(bundle, runner)
-    found = other_images.drawn() + other_images.misplaced(records, images, groups)
+    found = other_images.drawn(held) + other_images.misplaced(records, images, groups)
     known = {record.modality for record in records}
     found += other_images.of_other_modalities([each for each in rest if each.modality not in known])
-    found += other_images.stock_photographs()
+    found += other_images.stock_photographs(held)
     if strangers.data is not None:
-        found += other_images.data_folder(strangers.data)
+        found += other_images.data_folder(strangers.data, held)
     # An image of the right kind that lies on its side is no stranger; it is told apart from them.
     turned = [each for each in found if other_images.TURNED in each.kind]
     found = [each for each in found if other_images.TURNED not in each.kind]

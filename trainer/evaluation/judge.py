@@ -149,6 +149,8 @@ def mean_within_modality(
 def _modality(them: Scored, name: str) -> dict[str, Any]:
     rows = np.flatnonzero(them.modality == name)
     out = subset(them, rows)
+    answered = them.answered[rows]
+    them.bootstrap.estimate(lambda w: 1 - metrics.accuracy(w, answered), rows).put(out, "abstained")
     out["evidence"] = NO_EVIDENCE if out["groups"] < FEW_GROUPS else ""
     out["recall"] = {each: part["sensitivity"] for each, part in out["per_class"].items()}
     source = np.array([record.source for record in them.records])

@@ -2,7 +2,8 @@
 
 Real ones: the DICOM files and photographs of a data folder, a user's own folder or index. Drawn ones:
 `trainer.evaluation.other_pictures`. Valid images in the wrong place: offered as another kind of image, or
-turned by 90 or 180 degrees.
+turned by 90 or 180 degrees. Which of the files and drawings is told by `trainer.evaluation.halves`; a user's
+own are taken whole.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from trainer.data import dataset, sources
 from trainer.data.dataset import Record
 from trainer.data.dicom import REFUSED, ObjectError, looks_like_dicom, open_clean, pixels_of
 from trainer.evaluation.errors import EvaluationError
+from trainer.evaluation.halves import SEEDS, own_half
 from trainer.evaluation.other_pictures import DRAWN
 
 EACH = 24
@@ -52,10 +54,10 @@ TURNED = "turned by"
 """In the kind of a valid image that is turned."""
 
 
-def drawn(each: int = EACH) -> list[Other]:
-    """Noise, text and pictures by formula."""
+def drawn(held: bool, each: int = EACH) -> list[Other]:
+    """Noise, text and pictures by formula; ``held`` for those held out."""
     return [
-        Other(kind, make(np.random.default_rng((90210, number, index))))
+        Other(kind, make(np.random.default_rng((SEEDS[held], number, index))))
         for number, (kind, make) in enumerate(DRAWN.items())
         for index in range(each)
     ]
@@ -91,30 +93,35 @@ def of_other_modalities(records: Sequence[Record], each: int = EACH) -> list[Oth
     ]
 
 
-def data_folder(folder: Path, each: int = EACH) -> list[Other]:
-    """DICOM files under ``dicom``, photographs under ``faces`` of a data folder; absent parts give none."""
-    out = dicom_folder(folder / "dicom" / "files")
-    out += _of_files((file, "photograph") for file in sorted((folder / "faces" / "files").glob("*")))
-    portraits = sorted((folder / "faces" / "portraits").glob("*.jpg"))
+def data_folder(folder: Path, held: bool, each: int = EACH) -> list[Other]:
+    """One half of the DICOM files under ``dicom`` and photographs under ``faces``; absent parts give none."""
+    out = dicom_folder(folder / "dicom" / "files", held)
+    photographs = own_half(sorted((folder / "faces" / "files").glob("*")), held)
+    out += _of_files((file, "photograph") for file in photographs)
+    portraits = own_half(sorted((folder / "faces" / "portraits").glob("*.jpg")), held)
     some = portraits[:: max(1, len(portraits) // each)][:each]
     return out + _of_files((file, "portrait") for file in some)
 
 
-def dicom_folder(folder: Path) -> list[Other]:
-    """Every file that decodes, but those that the model is for.
+def dicom_folder(folder: Path, held: bool) -> list[Other]:
+    """Every file of one half that decodes, but those that the model is for.
 
     Raises:
         EvaluationError: an object may say who the patient is, and is none of the public ones.
     """
+    files = [file for file in sorted(folder.glob("*")) if file.name not in VALID and file.is_file()]
+    lateral = own_half([file for file in files if file.name in LATERAL], held)
+    others = own_half([file for file in files if file.name not in LATERAL], held)
     return _of_files(
-        (file, "chest from the side, real" if file.name in LATERAL else "DICOM of another kind")
-        for file in sorted(folder.glob("*"))
-        if file.name not in VALID and file.is_file()
+        [
+            *((file, "chest from the side, real") for file in lateral),
+            *((file, "DICOM of another kind") for file in others),
+        ]
     )
 
 
-def stock_photographs() -> list[Other]:
-    """Photographs that come with scikit-image, where it is installed."""
+def stock_photographs(held: bool) -> list[Other]:
+    """One half of the photographs that come with scikit-image, where it is installed."""
     try:
         import skimage
     except ImportError:
@@ -125,7 +132,8 @@ def stock_photographs() -> list[Other]:
         "gravel.png", "hubble_deep_field.jpg", "ihc.png", "moon.png", "motorcycle_left.png", "page.png",
         "retina.jpg", "rocket.jpg", "text.png",
     )  # fmt: skip
-    return _of_files((folder / name, "photograph") for name in names if (folder / name).is_file())
+    files = own_half([folder / name for name in names if (folder / name).is_file()], held)
+    return _of_files((file, "photograph") for file in files)
 
 
 def own(path: Path) -> list[Other]:

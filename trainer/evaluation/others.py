@@ -22,6 +22,9 @@ from trainer.evaluation.runner import Runner, own_probabilities
 Abstains = Callable[[NDArray[np.uint8], str], NDArray[np.bool_]]
 """Gray images (N, 224, 224), all taken for images of one group of classes, to (N,): is a label withheld?"""
 
+WEAKEST = 3
+"""How many kinds are named as those that get a label most often."""
+
 
 def unlike(bundle: Bundle, features: NDArray[np.float32], groups: Sequence[str]) -> NDArray[np.bool_]:
     """Which of the images (N, F) do not look like their group to the network; the box's own rule."""
@@ -51,7 +54,8 @@ def judge(others: Sequence[Other], uses: Iterable[Use], abstains: Abstains) -> d
     """Shares that get an abstention, by kind and by check, with Clopper and Pearson's intervals.
 
     A trial is one image offered to one group of classes, whatever its header says. ``mean_of_kinds`` weighs
-    each kind alike, since how many noise images are drawn is our choice. ``with_header`` is the way through
+    each kind alike, since how many noise images are drawn is our choice; a pooled share hides the kinds that
+    ``weakest_kinds`` names. ``with_header`` is the way through
     the box: the header check first, and only what passes it meets the pixel check.
     """
     uses = tuple(uses)
@@ -72,7 +76,7 @@ def judge(others: Sequence[Other], uses: Iterable[Use], abstains: Abstains) -> d
         return out
     _share(out, "abstained", [hit for found in caught for hit in found.values()])
     out["mean_of_kinds"] = round(float(np.mean([part["abstained"] for part in per_kind.values()])), 4)
-    out["least_kind"] = min(per_kind, key=lambda kind: float(per_kind[kind]["abstained"]))
+    out["weakest_kinds"] = sorted(per_kind, key=lambda kind: float(per_kind[kind]["abstained"]))[:WEAKEST]
     out["per_kind"] = per_kind
     rows = [(each, found) for each, found in zip(others, caught, strict=True) if each.acquisition is not None]
     if rows:
@@ -88,7 +92,7 @@ def judge(others: Sequence[Other], uses: Iterable[Use], abstains: Abstains) -> d
 
 
 def _share(into: dict[str, Any], key: str, hits: Sequence[bool]) -> None:
-    into[f"{key}_trials"] = len(hits)
+    into[f"{key}_trials"], into[f"{key}_count"] = len(hits), sum(hits)
     clopper_pearson(sum(hits), len(hits)).put(into, key)
 
 

@@ -74,6 +74,10 @@ def _main(result: dict[str, Any]) -> str:
         ("As the device shows it: right label", value(result["as_shown"], "right")),
         ("As the device shows it: wrong label", value(result["as_shown"], "wrong")),
         ("As the device shows it: no label", value(result["as_shown"], "no_label")),
+        *(
+            (f"{words.kind(result, modality)}: no label", value(part, "abstained"))
+            for modality, part in result["per_modality"].items()
+        ),
         ("Of all images, no label: unsure", value(result["as_shown"], "no_label_unsure")),
         (
             "Of all images, no label: does not look like its kind",

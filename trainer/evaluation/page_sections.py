@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer.evaluation import plots
 from trainer.evaluation.page_parts import figure, paragraph, table, value
-from trainer.evaluation.words import KINDS, kind, name_of
+from trainer.evaluation.words import CHOSEN_ON, KINDS, kind, name_of
 
 READS = (
     "Whoever looks often, and picks what looks best, fools himself: the first read of a split counts most."
@@ -27,6 +27,8 @@ def sections(result: dict[str, Any]) -> Iterator[str]:
     """All sections after the main figures."""
     yield from _classes(result)
     yield from _sources(result)
+    if "without_copies" in result:
+        yield from _copies(result)
     yield from _sureness(result)
     if result.get("degraded"):
         yield from _degraded(result)
@@ -112,6 +114,39 @@ def _sources(result: dict[str, Any]) -> Iterator[str]:
     yield paragraph(f"Not known, of {result['images']} images: {', '.join(unknown)}.")
 
 
+def _copies(result: dict[str, Any]) -> Iterator[str]:
+    part, key = result["without_copies"], "mean_within_modality_balanced_accuracy"
+    yield "<h2>Pictures that it may have seen before</h2>"
+    if "with_copy" in part:
+        yield paragraph(
+            f"{part['with_copy']} of the {result['images']} images have a near copy in the split train: the "
+            "same picture re-encoded, mirrored or upside down, perhaps under another patient's name. What "
+            "it says of such a picture tells little about a new patient's."
+        )
+    if "missing" in part:
+        yield paragraph(f"Figures on the images without such a copy: not measured; {part['missing']}.")
+        return
+    rows = [
+        ("accuracy", part["with_copy"], part["images"], value(part, "accuracy"), value(result, "accuracy")),
+        (
+            *("mean of the balanced accuracies", part["with_copy"], part["images"]),
+            *(value(part, key), value(result, key)),
+        ),
+        *(
+            (
+                *(f"{kind(result, modality)}: balanced accuracy", each["with_copy"], each["images"]),
+                value(each, "balanced_accuracy"),
+                value(result["per_modality"][modality], "balanced_accuracy"),
+            )
+            for modality, each in part["per_modality"].items()
+        ),
+    ]
+    yield table(("forced to answer", "copies left out", "images left", "without copies", "all images"), rows)
+    if part["classes_lost"]:
+        names = ", ".join(name_of(each).short for each in part["classes_lost"])
+        yield paragraph(f"No image without a copy is left of: {names}. The means are of the other classes.")
+
+
 def _three(part: dict[str, Any]) -> list[str]:
     return [value(part, key) for key in ("sensitivity", "specificity", "auc")]
 
@@ -167,6 +202,16 @@ def _others(found: dict[str, Any]) -> Iterator[str]:
             "second.",
         )
         rows = [("all, by pixels alone", part["abstained_trials"], value(part, "abstained"))]
+        rows.append(("all, each kind counted alike", "-", value(part, "mean_of_kinds")))
+        weak = [(each, part["per_kind"][each]) for each in part["weakest_kinds"]]
+        rows += [
+            (
+                f"weak: {name}",
+                f"{each['abstained_count']} of {each['abstained_trials']}",
+                value(each, "abstained"),
+            )
+            for name, each in weak
+        ]
         header = part.get("with_header")
         if header:
             rows += [
@@ -174,6 +219,10 @@ def _others(found: dict[str, Any]) -> Iterator[str]:
                 ("DICOM files, header then pixels", header["images"], value(header, "abstained")),
             ]
         rows.append(("valid images", found["valid"]["images"], value(found["valid"], "abstained")))
+        rows += [
+            (f"valid images, {KINDS.get(group, group)}", each["images"], value(each, "abstained"))
+            for group, each in found["valid"]["per_group"].items()
+        ]
         yield table((title, "trials", "share without an answer"), rows)
     if found.get("least_likeness"):
         rows = [(f"{each['least']:.2f}", each["valid"], each["others"]) for each in found["least_likeness"]]
@@ -189,6 +238,11 @@ def _others(found: dict[str, Any]) -> Iterator[str]:
             for name, part in (("all", turned), *turned["per_kind"].items())
         ]
         yield table(("right kind of image, but turned", "trials", "share without an answer"), rows)
+    yield paragraph(
+        "None of the standard set was used to choose the threshold: that was done on other images."
+        if found["held_out_from_threshold"]
+        else CHOSEN_ON
+    )
     yield paragraph(
         "A trial is one image offered as one kind of image; intervals of trials are exact (Clopper and "
         "Pearson) and take trials as independent. Drawn limbs and chests from the side are simulations.",

@@ -1,4 +1,4 @@
 """The parts of an evaluation that can be left out."""
 
-PARTS = ("shortcut", "degraded", "faithfulness", "precision")
+PARTS = ("shortcut", "without_copies", "degraded", "faithfulness", "precision")
 """What takes time beyond the main figures."""

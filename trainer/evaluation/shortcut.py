@@ -7,15 +7,15 @@ images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data import dataset
 from trainer.evaluation import metrics
 from trainer.evaluation.judge import Scored
+from trainer.evaluation.train_split import TrainSplit
 
 Statistics = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 Probe = Callable[[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]], NDArray[np.float64]]
@@ -24,7 +24,7 @@ Probe = Callable[[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]], 
 def margins(
     them: Scored,
     images: NDArray[np.uint8],
-    train: Sequence[dataset.Record],
+    train: TrainSplit,
     statistics: Statistics,
     probe: Probe,
 ) -> dict[str, Any]:
@@ -33,21 +33,30 @@ def margins(
     Args:
         them: the split and the model's answers.
         images: its images (N, 224, 224).
-        train: records that the probe is fitted on; only classes of the split count.
+        train: images that the probe is fitted on; only classes of the split count.
         statistics: `trainer.data.shortcuts.global_statistics`.
         probe: `trainer.data.shortcuts.probe`; columns of its answer are the sorted classes.
+
+    Returns:
+        ``missing`` alone, which says why, where there is no train split to fit it on.
     """
+    if train.missing:
+        return {"missing": train.missing}
     out: dict[str, Any] = {}
     for modality in sorted(set(them.modality)):
         rows = np.flatnonzero(them.modality == modality)
         classes = np.unique(them.labels[rows])
         place = {them.names[each]: index for index, each in enumerate(classes)}
-        own = [record for record in train if record.modality == modality and record.label in place]
-        targets = np.array([place[record.label] for record in own], np.int64)
+        own = [
+            row
+            for row, record in enumerate(train.records)
+            if record.modality == modality and record.label in place
+        ]
+        targets = np.array([place[train.records[row].label] for row in own], np.int64)
         if len(np.unique(targets)) < len(classes) or len(classes) < 2:
             out[modality] = {"missing": "the train split does not hold at least two classes of this split"}
             continue
-        answer = probe(statistics(dataset.load_all(own)), targets, statistics(images[rows]))
+        answer = probe(statistics(train.images[own]), targets, statistics(images[rows]))
         guess = classes[answer.argmax(1)]
         labels, best = them.labels[rows], them.best[rows]
         part: dict[str, Any] = {"train_images": len(own)}

@@ -44,10 +44,37 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
         yield _line(f"AUC {part['negative']} / {part['positive']} within {source}", part, "auc")
     yield _line("expected calibration error", result, "expected_calibration_error")
     yield _line("abstained", result, "abstained")
+    for modality, part in result["per_modality"].items():
+        yield _line(f"  of {modality}", part, "abstained")
     yield _line("  because it is unsure", result["as_shown"], "no_label_unsure")
     yield _line("  because it does not look like its kind", result["as_shown"], "no_label_unlike_its_kind")
     yield _line("accuracy where labelled", result, "accuracy_where_labelled")
+    yield from _without_copies(result)
     yield from _extras(result)
+
+
+def _without_copies(result: dict[str, Any]) -> Iterator[str]:
+    probes = result.get("shortcut", {})
+    if "missing" in probes:
+        yield f"brightness and sharpness alone: not measured, {probes['missing']}"
+    part = result.get("without_copies", {})
+    if "with_copy" in part:
+        yield f"{part['with_copy']} of {result['images']} images have a near copy in the train split"
+    if "missing" in part:
+        yield f"images without a copy in the train split: not measured, {part['missing']}"
+    if "images" not in part:
+        return
+    yield _line("without these: accuracy", part, "accuracy")
+    mean = "mean_within_modality_balanced_accuracy"
+    yield _line("  mean within-modality balanced accuracy", part, mean, _lost(part))
+    for modality, each in part["per_modality"].items():
+        yield _line(
+            f"  {modality} balanced accuracy", each, "balanced_accuracy", f"{each['with_copy']} left out"
+        )
+
+
+def _lost(part: dict[str, Any]) -> str:
+    return f"no image of {', '.join(part['classes_lost'])} is left" if part["classes_lost"] else ""
 
 
 def _extras(result: dict[str, Any]) -> Iterator[str]:
@@ -64,8 +91,21 @@ def _extras(result: dict[str, Any]) -> Iterator[str]:
             f"more, {half['label_changes']} in all; largest difference {half['largest_difference']:.5f}"
         )
     if "others" in result:
-        yield _line("not intended images, abstained", result["others"]["standard"], "abstained")
+        yield from _not_intended(result["others"])
         yield _line("right kind of image, but turned, abstained", result["others"]["turned"], "abstained")
         if "own" in result["others"]:
             yield _line("your own such images, abstained", result["others"]["own"], "abstained")
         yield _line("valid images, abstained", result["others"]["valid"], "abstained")
+        for group, part in result["others"]["valid"]["per_group"].items():
+            yield _line(f"  of {group}", part, "abstained")
+
+
+def _not_intended(others: dict[str, Any]) -> Iterator[str]:
+    standard = others["standard"]
+    note = "" if others["held_out_from_threshold"] else "the threshold was chosen on these"
+    yield _line("not intended images, abstained", standard, "abstained", note)
+    yield _line("  mean over kinds of image", standard, "mean_of_kinds")
+    for kind in standard["weakest_kinds"]:
+        part = standard["per_kind"][kind]
+        count = f"{part['abstained_count']} of {part['abstained_trials']}"
+        yield _line(f"  weak: {kind}", part, "abstained", count)

@@ -39,6 +39,7 @@ NAMES: dict[str, Name] = {
     ),
 }
 KINDS = {"mri_brain": "Brain MRI", "xr_chest": "Chest X-ray", "ct_chest": "Chest CT"}
+CHOSEN_ON = "The threshold for that was chosen on these very images, so the share is too good."
 SOURCES = {"kermany": "children (set Kermany)", "nih-cxr14": "adults (set NIH)"}
 
 
@@ -150,6 +151,7 @@ def limits(result: dict[str, Any]) -> Iterator[str]:
                 "shown, but they are no evidence."
             )
     yield from _shortcuts(result)
+    yield from _copies(result)
     for source, part in result["within_source"].items():
         if part["auc"] >= GOOD_AUC:
             continue
@@ -172,11 +174,18 @@ def limits(result: dict[str, Any]) -> Iterator[str]:
             f"{hundred(result['degraded'][worst], 'mean_within_modality_balanced_accuracy')} instead of "
             f"{hundred(result, 'mean_within_modality_balanced_accuracy')} of 100."
         )
+    held = ", ".join(
+        f"{hundred(part, 'abstained')} of {kind(result, modality)}"
+        for modality, part in result["per_modality"].items()
+    )
+    yield f"Of 100 images that it is made for it gives no label to {held}."
     if "others" in result:
         standard = result["others"]["standard"]
         yield (
             "Shown images that it was not made for, with nothing but their pixels to go by, it withholds a "
-            f"label for {hundred(standard, 'abstained')} of 100."
+            f"label for {hundred(standard, 'abstained')} of 100; each kind of such image counted alike, for "
+            f"{100 * standard['mean_of_kinds']:.0f}. Those that it takes for its own most often: "
+            f"{weakest(standard)}." + ("" if result["others"]["held_out_from_threshold"] else f" {CHOSEN_ON}")
         )
         turned = result["others"]["turned"]
         if turned["images"]:
@@ -191,7 +200,41 @@ def limits(result: dict[str, Any]) -> Iterator[str]:
     )
 
 
+def weakest(standard: dict[str, Any]) -> str:
+    """The kinds of images that it was not made for and labels most often, with counts."""
+    parts = [(name, standard["per_kind"][name]) for name in standard["weakest_kinds"]]
+    return "; ".join(
+        f"{name}, no label for {part['abstained_count']} of {part['abstained_trials']}"
+        for name, part in parts
+    )
+
+
+def _copies(result: dict[str, Any]) -> Iterator[str]:
+    part = result.get("without_copies", {})
+    if part.get("with_copy"):
+        rest = (
+            "Without these it names, forced to answer, the right class for "
+            f"{hundred(part, 'accuracy')} of 100."
+            if "images" in part
+            else "None is left without one."
+        )
+        yield (
+            f"{part['with_copy']} of the {result['images']} images have a near copy among those that it was "
+            f"trained on, for example mirrored, so figures on all of them are too good. {rest}"
+        )
+    elif "missing" in part:
+        yield (
+            "Whether it was trained on near copies of these images was not looked at: "
+            f"{part['missing']}. If it was, the figures are too good."
+        )
+
+
 def _shortcuts(result: dict[str, Any]) -> Iterator[str]:
+    if "missing" in result.get("shortcut", {}):
+        yield (
+            "Whether brightness and sharpness alone do as well was not measured: "
+            f"{result['shortcut']['missing']}."
+        )
     for modality, probe in result.get("shortcut", {}).items():
         if not isinstance(probe, dict) or "margin" not in probe:
             continue

@@ -127,6 +127,9 @@ def privacy_statement(
                     else "Of several patients together, for example a family, for "
                 )
                 + ", for ".join(f"{size} together epsilon is {value:.1f}" for size, value in groups.items())
+                + ". A picture that is in the training set twice"
+                + ("" if name == "image" else " under two names")
+                + ", for example mirrored, is protected less: as for 2 together"
                 + f". The number of {name}s, their number in each group of classes and their modality are "
                 "treated as public. What is shown of single test images, and figures measured on them, are "
                 "no part of it. The guarantee is of this one run; what all release runs on these images "

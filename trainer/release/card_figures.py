@@ -37,10 +37,12 @@ def _rows(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for modality, part in figures["per_modality"].items():
         note = f" ({part['evidence']})" if part["evidence"] else ""
         yield f"{modality}: balanced accuracy{note}", _value(part, "balanced_accuracy")
+        yield f"{modality}: abstained", _value(part, "abstained")
         for name, each in part["per_class"].items():
             yield f"sensitivity of {name}", _value(each, "sensitivity")
             yield f"specificity of {name}", _value(each, "specificity")
-        for source, each in part["per_source"].items():
+        # Sources of private images are wards or patients by name: these stay on the workstation.
+        for source, each in part["per_source"].items() if figures.get("published_sets_only") else ():
             if each["classes"] > 1:
                 yield f"{modality}: balanced accuracy within {source}", _value(each, "balanced_accuracy")
     for source, part in figures["within_source"].items():
@@ -48,6 +50,7 @@ def _rows(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for modality, probe in _probes(figures).items():
         yield f"{modality}: brightness and sharpness alone", _value(probe, "balanced_accuracy")
         yield f"{modality}: lead of the model over them", _value(probe, "margin")
+    yield from _without_copies(figures)
     yield "abstained", _value(figures, "abstained")
     yield "accuracy where it gave a label", _value(figures, "accuracy_where_labelled")
     yield "expected calibration error", _value(figures, "expected_calibration_error")
@@ -59,14 +62,37 @@ def _rows(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
             f"{half['label_changes']}; {half['label_changes_at_margin']}",
         )
     if "others" in figures:
-        yield (
-            "images it was not made for that got no label",
-            _value(figures["others"]["standard"], "abstained"),
-        )
+        yield from _not_intended(figures["others"])
         yield (
             "images of the right kind, turned by 90 or 180 degrees, that got no label",
             _value(figures["others"].get("turned", {}), "abstained"),
         )
+
+
+def _not_intended(others: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    standard = others["standard"]
+    yield "images it was not made for that got no label", _value(standard, "abstained")
+    if "weakest_kinds" not in standard:  # an older trainer wrote the figures
+        return
+    chosen = "no" if others["held_out_from_threshold"] else "yes: the share is too good"
+    yield "was the threshold for that chosen on these very images", chosen
+    yield "the same, mean over their kinds", f"{standard['mean_of_kinds']:.3f}"
+    for kind in standard["weakest_kinds"]:
+        part = standard["per_kind"][kind]
+        count = f", {part['abstained_count']} of {part['abstained_trials']}"
+        yield f"the same, a weak kind: {kind}", _value(part, "abstained") + count
+
+
+def _without_copies(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Of published images alone: which image has a copy in the train split is told without noise."""
+    part = figures.get("without_copies", {})
+    if not figures.get("published_sets_only") or "images" not in part:
+        return
+    yield "images with a near copy in the train split", f"{part['with_copy']} of {figures['images']}"
+    yield "without these: accuracy", _value(part, "accuracy")
+    yield "without these: mean of the within-modality balanced accuracies", _value(part, MEAN)
+    for modality, each in part["per_modality"].items():
+        yield f"without these: {modality}, balanced accuracy", _value(each, "balanced_accuracy")
 
 
 def _probes(figures: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +112,10 @@ def _cautions(figures: dict[str, Any]) -> Iterator[str]:
             f"{', '.join(lost)}: not shown to be better than brightness and sharpness alone, so these "
             "figures do not show that the model has learned the disease."
         )
+    if "missing" in figures.get("shortcut", {}):
+        yield "Whether brightness and sharpness alone do as well was not measured."
+    if "missing" in figures.get("without_copies", {}):
+        yield "Figures on the images without a near copy in the train split were not measured."
     few = [name for name, part in figures["per_modality"].items() if part["evidence"]]
     if few:
         yield f"{', '.join(few)}: too few groups; the figures are no evidence."

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edge.messages import NOTICE
+from trainer.data import sources
 from trainer.release.card_figures import figure_lines
 from trainer.training.run_record import RunRecord
 
@@ -89,8 +90,12 @@ def _data(record: RunRecord) -> Iterator[str]:
     images = f"{data['images']} images" if "images" in data else "Images, whose number is not told"
     yield f"{images}{groups}, split {splits}{'; ' if counts else ''}{counts}."
     yield ""
-    for name, about in data.get("sets", {}).items():
-        yield f"- `{name}`: " + " ".join(f"{key}: {value}." for key, value in about.items())
+    sets = data.get("sets", {})
+    for name in sorted(set(sets) & set(sources.KNOWN)):
+        yield f"- `{name}`: " + " ".join(f"{key}: {value}." for key, value in sets[name].items())
+    # Runs of earlier versions name folders here, and a folder may be called after a patient.
+    if set(sets) - set(sources.KNOWN):
+        yield f"- {sources.PRIVATE}, licence {sources.UNKNOWN}"
 
 
 def _number(value: float | None) -> str:
