@@ -25,6 +25,7 @@ from trainer.data import dataset, uses
 from trainer.data.record import DataError
 from trainer.evaluation import reads
 from trainer.prior import SHIPPED
+from trainer.privacy import marker
 from trainer.privacy.ledger import Ledgers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,13 +99,15 @@ def test_private_rows_state_their_guarantee_and_no_other_does(whole: Path) -> No
 
 
 def test_repetitions_are_research_runs_with_noise_of_their_own_and_every_look_is_counted(
-    drawn: Path, tmp_path: Path
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
+    monkeypatch.setattr(marker, "beside", lambda _: tmp_path / "note")
     compare(drawn, out, "--rows", "scattering-eps2,probe", "--seeds", 2)
     (account,) = Ledgers(tmp_path / "ledgers").accounts()
+    assert json.loads((tmp_path / "note").read_text())["ledgers"] == [account.id]
     assert [(each.mode, each.finished, each.public) for each in account.runs] == [
-        ("research", True, "drawn images")
+        ("research", True, "a person says that these images are public: drawn images")
     ] * 2
     lines = (tmp_path / "ledgers" / reads.FILE).read_text().splitlines()
     assert [json.loads(line)["read"] for line in lines] == [1, 2, 3]

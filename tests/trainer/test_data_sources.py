@@ -14,6 +14,9 @@ from trainer import cli
 from trainer.comparison import material, recipes
 from trainer.data import dataset, leaks, public_list, sources, splits
 from trainer.data.record import Record
+from trainer.privacy.ledger import Ledgers
+from trainer.release.model_card import model_card
+from trainer.training import run_record
 
 Rows = list[dict[str, str]]
 
@@ -63,6 +66,22 @@ def test_a_folder_named_like_a_public_set_is_private(
     assert cli.main(f"cross-validate --data {hospital} --epsilon 2 --delta 1e-5".split()) == 2
     assert "--public NAME" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_a_persons_word_that_images_are_public_is_told_as_that(
+    hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    word = "a person says that these images are public: our open set"
+    more = ("--mode", "research", "--public", " our  open set", "--views", "1", "--steps", "1")
+    assert fit(hospital, tmp_path / "run", *more, "--ledger", str(tmp_path / "ledgers")) == 0
+    told = capsys.readouterr().err
+    assert "That they are public (our open set) is your word: nothing checks it" in told
+    (account,) = Ledgers(tmp_path / "ledgers").accounts()
+    assert account.runs[0].public == word
+    record, _ = run_record.load(tmp_path / "run")
+    assert (record.privacy.model_extra or {})["ledger"]["public"] == word
+    assert word in model_card(record, None)
+    assert material.research(tmp_path, "", "our open set", dataset.read(hospital)).public == word
 
 
 def test_images_on_the_list_are_public_whatever_their_folder_is_called(listed: list[Record]) -> None:

@@ -16,6 +16,7 @@ from trainer.data.dataset import Record
 from trainer.evaluation import fold_training
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.folds import Predictor, assign, cross_validate
+from trainer.privacy import marker
 from trainer.privacy.ledger import Ledgers, default_folder
 
 RULES: Any = SimpleNamespace(
@@ -57,6 +58,7 @@ def test_folds_take_the_recipe_of_a_run_and_stand_in_the_ledger_by_name(
     more = ("--unit", "patient", "--per-patient", 2, "--views", 1, "--steps", 3, "--mode", "research")
     assert command(*fit, *more) == 0
     monkeypatch.setenv("EDGE_LEDGER", str(tmp_path / "others"))  # A ledger keeps its first name.
+    monkeypatch.setattr(marker, "beside", lambda _: tmp_path / "note")
     out = tmp_path / "folds.json"
     folds = ("cross-validate", "--data", index, "--folds", 2, "--epsilon", 2, "--delta", 1e-3, *public)
     assert command(*folds, "--run", tmp_path / "run", "--json", out) == 0
@@ -69,6 +71,7 @@ def test_folds_take_the_recipe_of_a_run_and_stand_in_the_ledger_by_name(
     names = {each.name for each in accounts}
     assert f"{index.resolve()}, split train and val, folds" in names
     assert {each.unit for each in accounts} == {"patient"}
+    assert set(json.loads((tmp_path / "note").read_text())["ledgers"]) == {each.id for each in accounts}
 
 
 def test_a_run_from_another_prior_gives_no_folds(index: Path, tmp_path: Path) -> None:

@@ -14,17 +14,18 @@ import pytest
 import torch
 from torch import nn
 
-from edge.imaging.bundle import ClassInfo
+from edge.imaging.bundle import ClassInfo, Privacy
 from trainer import cli
 from trainer.data import sources, uses
 from trainer.data.record import Record
 from trainer.network.edge_net import EdgeNet
 from trainer.prior.weights import load_prior, save_prior
-from trainer.privacy import accounting, noise
+from trainer.privacy import accounting, marker, noise, statement
 from trainer.privacy.accounting import calibrate, epsilon, gaussian_mu
 from trainer.privacy.batch_check import BatchDependenceError, refuse_batch_dependence
-from trainer.privacy.ledger import LedgerError, Ledgers
+from trainer.privacy.ledger import Budget, LedgerError, Ledgers, Mode
 from trainer.privacy.spend import Release, Spend, SpendError
+from trainer.release.model_card import model_card
 from trainer.training import fit, run_record
 from trainer.training.dp_sgd import DpSgd
 from trainer.training.fixed_features import FixedFeatures
@@ -274,6 +275,63 @@ def test_research_on_the_same_images_is_told_by_the_statement(task: Task, tmp_pa
     assert privacy.mode == "release"
     assert "2 research runs saw some of these images, as a public benchmark (p)" in privacy.tuned
     assert privacy.tuning_cost == "not in epsilon: see tuned"
+
+
+def test_research_leaves_the_same_note_beside_the_index(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a release charged to another directory cannot miss that there was research."""
+    monkeypatch.setattr(marker, "beside", lambda path: path.with_name(path.name + ".ledger"))
+    index = marker.Index(tmp_path / "index.csv")
+
+    def run(name: str, mode: Mode, index: marker.Index) -> Privacy:
+        terms = fit.Terms(mode=mode, ledgers=tmp_path / name, data="noise", public="p", index=index)
+        made = fit.fit(
+            task, Fake(), epsilon=2.0, delta=DELTA, prior=None, out=tmp_path / f"run {name}", data_note={},
+            terms=terms,
+        )  # fmt: skip
+        return made.privacy
+
+    run("one", "research", index)
+    with pytest.raises(LedgerError, match="--another-ledger"):
+        run("two", "release", index)
+    told = run("two", "release", replace(index, another="another laboratory")).model_extra
+    assert told is not None
+    assert told["ledger"]["other_ledgers"] == ["another laboratory"]
+
+
+def test_what_was_recorded_afterwards_is_told_by_statement_and_card(task: Task, tmp_path: Path) -> None:
+    ledgers = Ledgers(tmp_path / "ledgers")
+    make(task, Fake(), tmp_path, epsilon=0.5)
+    (account,) = ledgers.accounts()
+    ledgers.raise_budget(account.id, Budget(2.0, DELTA), "a pilot came to light")
+    ledgers.record(account.id, (Release("x", 10.0),), "the pilot of 2023")
+    record = make(task, Fake(), tmp_path, epsilon=0.5)
+    told = (record.privacy.model_extra or {})["ledger"]
+    assert told["recorded_afterwards"] == ["the pilot of 2023"]
+    assert told["release_runs"] == 3
+    card = model_card(record, None)
+    assert "; recorded afterwards: the pilot of 2023" in card
+    assert "; the budget was raised: a pilot came to light" in card
+
+
+def test_group_privacy_is_computed_before_the_run_is_on_record(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It takes seconds where units are sampled; a run that is stopped then costs nothing."""
+
+    def stopped(spend: Spend, delta: float) -> dict[int, float]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit, "group_epsilons", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        make(task, Fake(), tmp_path)
+    assert Ledgers(tmp_path / "ledgers").accounts() == []
+    assert statement.group_epsilons((Release("x", 20.0),), DELTA)[2] > 0
+    assert not capsys.readouterr().err
+    found = statement.group_epsilons((Release("x", 5.0, 0.1, 10),), DELTA)
+    assert found.keys() == {2, 5}
+    assert "group privacy: 2/2" in capsys.readouterr().err
 
 
 def test_the_statement_says_how_these_settings_came_to_be(task: Task, tmp_path: Path, monkeypatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainer.data.options import names
 from trainer.prior import SHIPPED
-from trainer.privacy.cli import add_ledger
+from trainer.privacy.cli import add_another, add_ledger
 
 
 def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,10 +33,16 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument("--delta", type=float, default=1e-5)
     each.add_argument("--prior", type=Path, default=SHIPPED, help="npz of trainer pretrain")
     each.add_argument("--uses", type=Path, help="JSON: modality of the index -> intended use")
-    each.add_argument("--public", default="", metavar="NAME", help="the public benchmark of the images")
+    each.add_argument(
+        "--public",
+        default="",
+        metavar="NAME",
+        help="the public benchmark of the images; your word, as in trainer fit",
+    )
     each.add_argument("--html", action="store_true", help="also write the table as a page with plots")
     each.add_argument("--quick", action="store_true", help="seconds a row, to try the command; shows nothing")
     add_ledger(each)
+    add_another(each)
     each.set_defaults(run=_compare)
 
 
@@ -45,6 +51,7 @@ def _compare(args: argparse.Namespace) -> int:
     from trainer.data import dataset, uses
     from trainer.privacy.cli import data_name
     from trainer.privacy.ledger import default_folder
+    from trainer.privacy.marker import Index
 
     chosen = recipes.choose(args.rows)
     if args.list:
@@ -59,7 +66,8 @@ def _compare(args: argparse.Namespace) -> int:
     effort: recipes.Effort = "quick" if args.quick else "gpu" if where.type == "cuda" else "cpu"
     records = dataset.read(args.data, args.only)
     args.split, judged = "train", args.split  # The ledger knows what is trained on.
-    terms = material.research(args.ledger or default_folder(), data_name(args), args.public, records)
+    index = Index(args.data, args.another)
+    terms = material.research(args.ledger or default_folder(), data_name(args), args.public, records, index)
     images = material.load(records, judged, terms, uses.read_uses(args.uses))
     plan = run.Plan(chosen, args.seeds, args.out, where, effort, args.delta, args.prior, args.time_limit)
     missing = run.compare(plan, images)

@@ -19,6 +19,7 @@ from trainer.data import dataset, leaks, sources
 from trainer.evaluation import reads
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.folds import assign
+from trainer.privacy.marker import Index
 from trainer.training.fit import MIN_PROBABILITY, Terms
 from trainer.training.task import Task, prepare
 from trainer.training.units import Units
@@ -154,7 +155,9 @@ def load(
     )
 
 
-def research(ledgers: Path, data: str, public: str, records: Sequence[dataset.Record]) -> Terms:
+def research(
+    ledgers: Path, data: str, public: str, records: Sequence[dataset.Record], index: Index | None = None
+) -> Terms:
     """The terms of every run of a comparison.
 
     Args:
@@ -162,14 +165,15 @@ def research(ledgers: Path, data: str, public: str, records: Sequence[dataset.Re
         data: where the records were read from: for people.
         public: the benchmark that a person says they are of; empty if nobody said so.
         records: of all splits; of a benchmark if every image is on the list of public sets.
+        index: where they were read from, beside which a note names the directory of the ledgers.
 
     Raises:
         ComparisonError: nobody says that the images are public; then a comparison would read them freely.
     """
-    benchmark = public or ", ".join(sources.published(records))
+    benchmark = sources.benchmark(records, public)
     if not benchmark:
         raise ComparisonError(
             "trainer compare makes research runs, which are for public benchmarks whose images need no "
             "protection: say which one with --public NAME"
         )
-    return Terms(mode="research", ledgers=ledgers, data=data, public=benchmark)
+    return Terms(mode="research", ledgers=ledgers, data=data, public=benchmark, index=index)

@@ -60,6 +60,7 @@ def private_run(job: Job, engine: Spender, train: Callable[[Spend], Result]) -> 
         engine=engine.name,
         budget=Budget(target, job.delta),
         public=terms.public,
+        index=terms.index,
     )
     with noted(accounting.meter(spend, job.delta)):
         result = train(spend)

@@ -92,7 +92,7 @@ _RANDP = (
 )
 _BOTH = "scattering and procedural prior at 64 and 128 px, whitened privately, full-batch private head"
 _OURS = "the recipe of trainer fit"
-_TUNED = f"chosen {choices.WHERE}, as research runs"
+_TUNED = f"chosen {choices.WHERE}"
 _QUICK_ENGINE = {"trial": {"steps": 3, "views": 2, "sampling_rate": 1.0}}
 """Of these the engine takes those that it has."""
 _QUICK_HEAD = {"prior_images": 32, "whitening_images": 24, "steps": 4}

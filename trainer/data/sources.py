@@ -6,6 +6,7 @@ own folder may have any name. `trainer.data.public_list` makes the list.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -72,6 +73,23 @@ def published(records: Sequence[Record]) -> tuple[str, ...]:
     """The public sets of the records, sorted; none if one single image is of no such set."""
     names = set(sets_of(records))
     return () if "" in names else tuple(sorted(names))
+
+
+def benchmark(records: Sequence[Record], said: str) -> str:
+    """The public benchmark that research on these images names; empty if nobody says that they are public.
+
+    What the list knows is told by its names. A person's word for other images is told as just that, and that
+    nothing checks it is printed on standard error.
+    """
+    names, said = published(records), " ".join(said.split())
+    if names or not said:
+        return ", ".join(names)
+    print(
+        f"NOTE: not all of these images are of a known public set. That they are public ({said}) is your "
+        "word: nothing checks it, research runs are held to no budget, and every statement repeats it",
+        file=sys.stderr,
+    )
+    return f"a person says that these images are public: {said}"
 
 
 def describe(records: Sequence[Record], unit: str = "image") -> dict[str, Any]:

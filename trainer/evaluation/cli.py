@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.data.options import add_data, names
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.parts import PARTS
-from trainer.privacy.cli import add_ledger
+from trainer.privacy.cli import add_another, add_ledger
 
 if TYPE_CHECKING:
     from edge.imaging.preprocess import Preprocessing
@@ -77,10 +77,11 @@ def _cross_validation(
     from trainer.evaluation import fold_training
     from trainer.evaluation.folds import cross_validate
     from trainer.privacy.cli import data_name
+    from trainer.privacy.marker import Index
 
     splits = ("train", "val")
     records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split in splits]
-    benchmark = args.public or ", ".join(sources.published(records))
+    benchmark = sources.benchmark(records, args.public)
     if not benchmark:
         raise EvaluationError(
             "folds are research runs, for public benchmarks, whose images need no protection: their figures "
@@ -89,7 +90,7 @@ def _cross_validation(
     recipe = fold_training.of_run(args.run_dir) if args.run_dir else fold_training.usual(args.depth)
     recipe = replace(recipe, preprocessing=how or recipe.preprocessing)
     name = data_name(argparse.Namespace(data=args.data, only=args.only, split="train and val, folds"))
-    terms = fold_training.terms(name, benchmark, args.ledger)
+    terms = fold_training.terms(name, benchmark, args.ledger, Index(args.data, args.another))
     train = fold_training.trainer(uses.read_uses(args.uses), recipe, epsilon, delta, terms)
     found = cross_validate(records, args.folds, train)
     about = {"epsilon": epsilon, "delta": delta, "splits": list(splits), "recipe": recipe.to_json()}
@@ -117,8 +118,14 @@ def _cross_validate(args: argparse.Namespace) -> int:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_ledger(parser)
+    add_another(parser)
     parser.add_argument("--json", type=Path, help="where to write all figures; for you alone (0600)")
-    parser.add_argument("--public", default="", help="for folds: the public benchmark that the images are of")
+    parser.add_argument(
+        "--public",
+        default="",
+        metavar="NAME",
+        help="for folds: the public benchmark that the images are of; your word, as in trainer fit",
+    )
     parser.add_argument("--uses", type=Path, help="for folds: JSON, modality of the index -> intended use")
     parser.add_argument(
         "--depth",

@@ -21,6 +21,7 @@ from trainer.evaluation.runner import Runner, own_probabilities
 from trainer.network import onnx_graph
 from trainer.prior import SHIPPED
 from trainer.privacy.folder import default_folder
+from trainer.privacy.marker import Index
 from trainer.training.engine import Engine
 from trainer.training.fit import Terms
 from trainer.training.units import DEFAULT_CAP, UnitName
@@ -98,15 +99,17 @@ def of_run(path: Path) -> Recipe:
     )
 
 
-def terms(name: str, benchmark: str, ledgers: Path | None = None) -> Terms:
+def terms(name: str, benchmark: str, ledgers: Path | None, index: Index) -> Terms:
     """Research terms.
 
     Args:
         name: where the records come from, for the ledger, which counts every fold.
         benchmark: the public set that they are of.
         ledgers: directory of the ledgers; None takes `default_folder`.
+        index: where they were read from.
     """
-    return Terms(mode="research", ledgers=ledgers or default_folder(), data=name, public=benchmark)
+    where = ledgers or default_folder()
+    return Terms(mode="research", ledgers=where, data=name, public=benchmark, index=index)
 
 
 def trainer(

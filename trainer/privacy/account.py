@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from trainer.privacy import accounting, chain, composition
-from trainer.privacy.composition import composed
 from trainer.privacy.spend import Spend, SpendError, from_json
 
 Mode = Literal["release", "research"]
@@ -55,6 +54,8 @@ class Run:
     """For research: the benchmark that the images are said to belong to."""
     files: Mapping[str, str] = field(default_factory=dict)
     """What it left when it had ended, name -> SHA-256; empty: nobody noted it."""
+    recorded: str = ""
+    """What it was, in a person's words, if it was made outside of the ledger and put on record afterwards."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Account:
     budget: Budget | None
     """None: opened by a research run; no release was made yet."""
     raised: tuple[str, ...]
-    """Reasons given when the budget was raised."""
+    """Reasons given when the budget was raised, here or in a ledger that this one took over."""
     runs: tuple[Run, ...]
     elsewhere: tuple[str, ...]
     """Reasons given for charging a run here though other ledgers hold runs on the same index."""
@@ -86,7 +87,7 @@ class Account:
 
     def spent(self, *more: Spend) -> float:
         """Epsilon of all release runs, and of further spends, at the budget's delta."""
-        return composed((*(run.spend for run in self.of("release")), *more), self.allowed.delta)
+        return together(self.of("release"), self.allowed.delta, *more)
 
     @property
     def allowed(self) -> Budget:
@@ -96,13 +97,27 @@ class Account:
             LedgerError: there is none yet.
         """
         if self.budget is None:
-            raise LedgerError(f"ledger {self.id} has no budget yet; the first release run sets it")
+            raise LedgerError(
+                f"ledger {self.id} has no budget yet; the first release run or trainer ledger raise sets it"
+            )
         return self.budget
 
     def left(self) -> float:
         """About the epsilon that one more run alone may have; 0 if nothing is left."""
-        spends = tuple(run.spend for run in self.of("release"))
-        return composition.left(spends, self.allowed.epsilon, self.allowed.delta)
+        runs, budget = self.of("release"), self.allowed
+        spends = tuple(run.spend for run in runs)
+        return composition.left(spends, budget.epsilon, budget.delta, _unplaced(runs))
+
+
+def together(runs: Sequence[Run], delta: float, *more: Spend) -> float:
+    """Epsilon at ``delta`` of runs on record, in their order, and of further spends."""
+    spends = (*(run.spend for run in runs), *more)
+    return composition.composed(spends, delta, _unplaced(runs))
+
+
+def _unplaced(runs: Sequence[Run]) -> tuple[Spend, ...]:
+    """Those of which the ledger does not know when they were made."""
+    return tuple(run.spend for run in runs if run.recorded)
 
 
 def read(path: Path) -> Account | None:
@@ -133,7 +148,7 @@ def read(path: Path) -> Account | None:
         count=head["units"],
         images=head["images"],
         budget=None if budget is None else Budget(budget["epsilon"], budget["delta"]),
-        raised=tuple(body["reason"] for body in raises if body["reason"]),
+        raised=tuple(body["reason"] for body in (*head.get("raises", ()), *raises) if body["reason"]),
         runs=(
             *(_run(body, first, ended, taken_over=True) for body in head["taken_over"]),
             *(
@@ -142,8 +157,9 @@ def read(path: Path) -> Account | None:
                 if line.body["kind"] == "run"
             ),
         ),
-        elsewhere=tuple(
-            body["elsewhere"]["reason"] for body in (*head["taken_over"], *later) if "elsewhere" in body
+        elsewhere=(
+            *(each["reason"] for each in head.get("other_ledgers", ())),
+            *(body["elsewhere"]["reason"] for body in (*head["taken_over"], *later) if "elsewhere" in body),
         ),
         continued_by=next((body["by"] for body in later if body["kind"] == "continued"), ""),
         chain=found,
@@ -162,7 +178,8 @@ def _run(body: dict[str, Any], line: chain.Line, ended: dict[str, Any], *, taken
         line=line.number,
         hash=line.hash,
         taken_over=taken_over,
-        finished=taken_over or body["run"] in ended,
+        finished=taken_over or "recorded" in body or body["run"] in ended,
         public=body["public"],
         files=ended.get(body["run"], {}),
+        recorded=body.get("recorded", ""),
     )

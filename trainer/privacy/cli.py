@@ -1,4 +1,4 @@
-"""Commands ``trainer ledger open | show | raise``."""
+"""Commands ``trainer ledger open | show | raise | record``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from trainer.data.options import add_selection
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from trainer.privacy.ledger import Account
+    from trainer.privacy.ledger import Account, Run
+    from trainer.privacy.spend import Release
 
 
 def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,6 +28,11 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument("--delta", type=float, required=True, help="below 1/n")
     each.add_argument("--unit", choices=("image", "patient"), default="image")
     each.add_argument("--per-patient", type=int, dest="cap", help="as in trainer fit")
+    each.add_argument(
+        "--reason",
+        default="",
+        help="why more may be spent than a ledger that is taken over allowed; stays on record as a raise",
+    )
     add_ledger(each)
     add_another(each)
     each.set_defaults(run=_open)
@@ -42,6 +48,27 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument("--reason", required=True)
     add_ledger(each)
     each.set_defaults(run=_raise)
+
+    each = inner.add_parser(
+        "record",
+        help="put on record what was released outside of the ledger",
+        description="Put one run on record that was made of these images with another tool, or before there "
+        "was a ledger: Gaussian noise on Poisson samples or on all units, add or remove one unit of this "
+        "ledger. It counts as any release run does. Runs that were chosen one after the other are recorded "
+        "one by one.",
+    )
+    each.add_argument("id", help="of the ledger, as trainer ledger show prints it")
+    each.add_argument(
+        "--release",
+        type=_release,
+        action="append",
+        required=True,
+        metavar="NOISE:RATE:STEPS",
+        help="noise multiplier, sampling rate (1: all units), number of steps; once for each part of the run",
+    )
+    each.add_argument("--reason", required=True, help="what it was; every later statement repeats it")
+    add_ledger(each)
+    each.set_defaults(run=_record)
 
 
 def add_ledger(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +108,7 @@ def _open(args: argparse.Namespace) -> int:
         raise LedgerError(f"delta {args.delta} must be below 1/n = {1 / grouped.units.count:.2g}")
     data = data_set(data_name(args), grouped.records, grouped.units)
     budget, index = Budget(args.epsilon, args.delta), Index(args.data, args.another)
-    account = Ledgers(args.ledger or default_folder()).open(data, budget, index)
+    account = Ledgers(args.ledger or default_folder()).open(data, budget, index, args.reason)
     print(
         f"ledger {account.id} in {args.ledger or default_folder()}: {len(account.images)} images, "
         f"{account.count} {account.unit}s, budget epsilon {args.epsilon:g} at delta {args.delta:g}, "
@@ -102,6 +129,34 @@ def _raise(args: argparse.Namespace) -> int:
     folder = args.ledger or default_folder()
     account = Ledgers(folder).raise_budget(args.id, Budget(args.epsilon, args.delta), args.reason)
     print(f"ledger {account.id}: budget epsilon {args.epsilon:g}, about {account.left():.3f} left")
+    return 0
+
+
+def _release(text: str) -> Release:
+    from trainer.privacy.spend import Release, SpendError
+
+    try:
+        noise, rate, steps = text.split(":")
+        return Release("recorded afterwards", float(noise), float(rate), int(steps))
+    except SpendError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected NOISE:RATE:STEPS, for example 3.6:0.1:300, got {text!r}"
+        ) from None
+
+
+def _record(args: argparse.Namespace) -> int:
+    from trainer.privacy.ledger import Ledgers, default_folder
+
+    folder = args.ledger or default_folder()
+    account = Ledgers(folder).record(args.id, tuple(args.release), args.reason)
+    run, budget = account.runs[-1], account.allowed
+    print(
+        f"ledger {account.id}: run {run.id} is on record, epsilon {run.epsilon:.3f} alone; spent by releases "
+        f"{account.spent():.3f} of budget epsilon {budget.epsilon:g} at delta {budget.delta:g}; about "
+        f"{account.left():.3f} left"
+    )
     return 0
 
 
@@ -127,22 +182,30 @@ def _table(account: Account) -> Table:
     from rich import box
     from rich.table import Table
 
-    from trainer.privacy.composition import composed
+    from trainer.privacy.account import together
 
     table = Table(box=box.SIMPLE)
     for name in ("run", "when (UTC)", "mode", "engine", "state"):
         table.add_column(name)
     for name in ("epsilon alone", "together"):
         table.add_column(name, justify="right")
-    so_far: dict[str, list[int]] = {"release": [], "research": []}
-    for place, run in enumerate(account.runs):
-        so_far[run.mode].append(place)
+    so_far: dict[str, list[Run]] = {"release": [], "research": []}
+    for run in account.runs:
+        so_far[run.mode].append(run)
         delta = account.budget.delta if account.budget and run.mode == "release" else run.delta
-        together = composed(tuple(account.runs[each].spend for each in so_far[run.mode]), delta)
-        state = "taken over" if run.taken_over else "finished" if run.finished else "not finished, counted"
+        all_so_far = together(so_far[run.mode], delta)
         mode = f"research ({run.public})" if run.public else run.mode
-        table.add_row(run.id, run.time, mode, run.engine, state, f"{run.epsilon:.3f}", f"{together:.3f}")
+        figures = (f"{run.epsilon:.3f}", f"{all_so_far:.3f}")
+        table.add_row(run.id, run.time, mode, run.engine, _state(run), *figures)
     return table
+
+
+def _state(run: Run) -> str:
+    if run.recorded:
+        return "recorded afterwards"
+    if run.taken_over:
+        return "taken over"
+    return "finished" if run.finished else "not finished, counted"
 
 
 def _summary(account: Account) -> str:
@@ -154,6 +217,7 @@ def _summary(account: Account) -> str:
     )
     parts = [first]
     parts += [f"  budget raised: {reason}" for reason in account.raised]
+    parts += [f"  recorded afterwards: {run.recorded}" for run in account.of("release") if run.recorded]
     parts += [f"  other ledgers hold runs on the index: {reason}" for reason in account.elsewhere]
     if account.continued_by:
         parts.append(f"  continued by ledger {account.continued_by}")

@@ -16,6 +16,10 @@ apply, and has all of delta. If it takes all units, runs that do, too, are measu
 delta and anything else at the rest: whatever is chosen, one of two events happens, each of which is private
 at its own part, and the parts add up to delta. A run alone has all of delta: if a second one fits into the
 budget, the first fitted at its smaller part, too; and if none fits, nothing was chosen.
+
+A run that was put on record afterwards may have been made before the first one on record, or after it. The
+parts of delta are those that are right in both cases: they are as if the sequence had begun with a run on all
+units where either of them is one. (When a run is put on record must not follow from what came out of it.)
 """
 
 from __future__ import annotations
@@ -30,28 +34,31 @@ GAUSSIAN_SHARE = 0.99
 nothing (two runs of epsilon 2 are 2.95 at all of delta 1e-5, and at this part of it)."""
 
 
-def composed(spends: tuple[Spend, ...], delta: float) -> float:
+def composed(spends: tuple[Spend, ...], delta: float, unplaced: tuple[Spend, ...] = ()) -> float:
     """Epsilon at ``delta`` of several runs together, adaptively chosen; 0 of none.
 
     Args:
-        spends: of the runs, in the order in which they were made.
+        spends: of the runs, in the order in which they came on record.
         delta: of all of them together.
+        unplaced: those among them that may have been made before all others.
     """
     if len(spends) <= 1:
         return _alone(spends[0], delta) if spends else 0.0
     if all(takes_all(each) for each in spends):
         together = tuple(release for each in spends for release in each)
         return _alone(together, GAUSSIAN_SHARE * delta)
-    return sum(_alone(each, part) for each, part in zip(spends, _parts(spends, delta), strict=True))
+    parts = _parts(spends, delta, unplaced)
+    return sum(_alone(each, part) for each, part in zip(spends, parts, strict=True))
 
 
-def left(spends: tuple[Spend, ...], epsilon: float, delta: float) -> float:
+def left(spends: tuple[Spend, ...], epsilon: float, delta: float, unplaced: tuple[Spend, ...] = ()) -> float:
     """About the epsilon at ``delta`` that one more run may have alone: of the kind of those there are.
 
     Args:
         spends: of the runs so far, in their order.
         epsilon: of the budget.
         delta: of the budget.
+        unplaced: see `composed`.
 
     Returns:
         0 if nothing is left.
@@ -62,7 +69,7 @@ def left(spends: tuple[Spend, ...], epsilon: float, delta: float) -> float:
         whole = accounting.gaussian_mu(epsilon, GAUSSIAN_SHARE * delta) ** 2
         rest = whole - sum(accounting.mu(each) ** 2 for each in spends)
         return accounting.epsilon_of_mu(rest**0.5, delta) if rest > 0 else 0.0
-    *parts, next_part = _parts((*spends, spends[-1]), delta)
+    *parts, next_part = _parts((*spends, spends[-1]), delta, unplaced)
     rest = epsilon - sum(_alone(each, part) for each, part in zip(spends, parts, strict=True))
     return accounting.epsilon_of_mu(accounting.gaussian_mu(rest, next_part), delta) if rest > 0 else 0.0
 
@@ -72,12 +79,13 @@ def takes_all(spend: Spend) -> bool:
     return all(release.sampling_rate == 1 for release in spend)
 
 
-def _parts(spends: tuple[Spend, ...], delta: float) -> list[float]:
+def _parts(spends: tuple[Spend, ...], delta: float, unplaced: tuple[Spend, ...]) -> list[float]:
     """Each run's part of delta under basic composition: 1/2, 1/6, 1/12, ..., whose sum never reaches all.
 
     1 / (i (i + 1)) rather than a power of two: after many runs a part must not be too small to be computed.
     """
-    whole = (1 - GAUSSIAN_SHARE) * delta if takes_all(spends[0]) else delta
+    began_with_all = any(takes_all(each) for each in (spends[0], *unplaced))
+    whole = (1 - GAUSSIAN_SHARE) * delta if began_with_all else delta
     return [whole / (place * (place + 1)) for place in range(1, len(spends) + 1)]
 
 

@@ -18,11 +18,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from trainer.privacy import account as accounts
-from trainer.privacy import accounting, chain, folder, marker, refusals
+from trainer.privacy import accounting, chain, folder, marker, refusals, take_over
 from trainer.privacy.account import FORMAT, Account, Budget, LedgerError, Mode, Run
 from trainer.privacy.fingerprint import DataSet, mark
 from trainer.privacy.folder import KEY, default_folder
@@ -43,6 +42,8 @@ __all__ = [
 
 CHECKED = "edge ledger"
 """What is marked with a directory's key, so that another key is noticed."""
+RECORDED = "outside"
+"""Engine of a run that the ledger knows of only because a person put it on record."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,22 @@ class Ledgers:
         found = (accounts.read(path) for path in sorted(self.folder.glob("*.jsonl")))
         return [each for each in found if each is not None]
 
-    def open(self, data: DataSet, budget: Budget, index: marker.Index | None = None) -> Account:
+    def open(
+        self, data: DataSet, budget: Budget, index: marker.Index | None = None, reason: str = ""
+    ) -> Account:
         """Open a ledger. What was spent on any of its images is taken over from the ledgers that hold them.
+
+        So is every raise of their budgets, with its reason.
 
         Args:
             data: the data set.
             budget: of all release runs on it.
             index: where it was read from: its note must not name another directory, and is left there.
+            reason: why the budget is another one than that of a ledger taken over; a raise.
 
         Raises:
-            LedgerError: it is open already, or another ledger has some of the images under another unit.
+            LedgerError: it is open already, another ledger has some of the images under another unit, or
+                more than a ledger taken over allowed is asked for without a reason.
             ChainError: the directory or a ledger in it cannot be used.
         """
         with chain.locked(self.folder):
@@ -93,14 +100,15 @@ class Ledgers:
                 raise LedgerError(
                     "this data set has a ledger; see trainer ledger show and trainer ledger raise"
                 )
-            before = [each for each in refusals.overlapping(there, data.keyed(key)) if each.of("release")]
-            other = next((each for each in before if each.unit != data.unit), None)
-            if other is not None:
-                raise LedgerError(
-                    f"some of the images are in ledger {other.id}, whose unit is the {other.unit}: what was "
-                    f"spent there says nothing about the {data.unit}. Open this one with --unit {other.unit}"
-                )
-            made = self._open(key, data, budget, before, known)
+            own = data.keyed(key)
+            overlapping = refusals.overlapping(there, own)
+            refusals.refuse_other_unit(data.unit, own, [each for each in overlapping if each.of("release")])
+            before = [each for each in overlapping if each.unit == data.unit and _binds(each)]
+            raised = take_over.refuse_silent_raise(before, budget, reason)
+            taken = take_over.take_over(before)
+            if raised:
+                taken["raises"].append(_budget_body(budget, reason.strip()))
+            made = self._open(key, data, budget, {**taken, **known})
             if index is not None:
                 marker.leave(index, mark(key, CHECKED), self.folder, made.id)
             for each in before:
@@ -127,15 +135,13 @@ class Ledgers:
             engine: its name, for people.
             budget: the run's own epsilon and delta; the ledger's budget, if it has none yet.
             public: for research, the benchmark that the images belong to.
-            index: for a release, where the data set was read from; see `open`.
+            index: where the data set was read from; see `open`.
 
         Raises:
             LedgerError: the budget does not allow it, the data set has changed, or the unit differs.
             ChainError: the record cannot be written, or was tampered with.
         """
-        alone = accounting.epsilon(spend, budget.delta)
-        if not math.isfinite(alone):
-            raise LedgerError("a run with a release without noise has no epsilon, so no ledger can hold it")
+        body = {**_run_body(mode, engine, spend, budget.delta), "public": public}
         with chain.locked(self.folder):
             there = self.accounts()
             known = self._known(index)
@@ -152,13 +158,13 @@ class Ledgers:
                 account = next((each for each in others if refusals.holds(each, data.unit, own)), None)
             opened = account is None
             if account is None:
-                account = self._open(key, data, budget if mode == "release" else None, [])
+                account = self._open(
+                    key, data, budget if mode == "release" else None, take_over.take_over(())
+                )
             if mode == "release":
                 account = _with_budget(account, budget)
                 refusals.refuse_overspending(account, spend)
-            body: dict[str, Any] = {"kind": "run", "time": _now(), "run": secrets.token_hex(4), "mode": mode}
-            body |= {"engine": engine, "epsilon": alone, "delta": budget.delta, "public": public}
-            account = _extend(account, {**body, **known, "spend": to_json(spend)})
+            account = _extend(account, {**body, "time": _now(), **known})
             if index is not None:
                 marker.leave(index, mark(key, CHECKED), self.folder, account.id)
         seen = {run.id: run for each in (account, *others) for run in each.of("research")}
@@ -183,11 +189,7 @@ class Ledgers:
             LedgerError: there is no such ledger, no reason is given, or it is no raise.
         """
         with chain.locked(self.folder):
-            there = self.accounts()
-            account = next((each for each in there if each.id == account_id), None)
-            if account is None:
-                known = ", ".join(each.id for each in there) or "none"
-                raise LedgerError(f"there is no ledger {account_id!r} in {self.folder}; there is {known}")
+            account = self._named(account_id, self.accounts())
             if not reason.strip():
                 raise LedgerError("a raise needs a reason: it will be read with every model made from now on")
             old = account.budget
@@ -198,23 +200,43 @@ class Ledgers:
                 )
             return _extend(account, _budget_body(budget, reason.strip()))
 
-    def _open(
-        self,
-        key: bytes,
-        data: DataSet,
-        budget: Budget | None,
-        before: Sequence[Account],
-        known: Mapping[str, Any] = MappingProxyType({}),
-    ) -> Account:
+    def record(self, account_id: str, spend: Spend, reason: str) -> Account:
+        """Put a release on record that was made outside of the ledgers. It counts as any release run does.
+
+        It has happened, so no budget stops it, and none is raised for it. It stands in every ledger that
+        holds one of the images, under one name: each of them must count it.
+
+        Args:
+            account_id: ledger of the images that it was made of, whose unit of privacy it had.
+            spend: everything that it released; fixed beforehand, as in one run.
+            reason: what it was: every later statement repeats it.
+
+        Raises:
+            LedgerError: there is no such ledger, it has no budget yet, no reason is given, or there is no
+                noise.
+        """
+        with chain.locked(self.folder):
+            there = self.accounts()
+            account = self._named(account_id, there)
+            if not reason.strip():
+                raise LedgerError("say with --reason what was released: every later statement repeats it")
+            body = _run_body("release", RECORDED, spend, account.allowed.delta)
+            for each in refusals.overlapping(there, account.images):
+                if each.unit == account.unit:
+                    _extend(each, {**body, "time": _now(), "public": "", "recorded": reason.strip()})
+            return _reread(account.path)
+
+    def _named(self, account_id: str, there: Sequence[Account]) -> Account:
+        account = next((each for each in there if each.id == account_id), None)
+        if account is None:
+            known = ", ".join(each.id for each in there) or "none"
+            raise LedgerError(f"there is no ledger {account_id!r} in {self.folder}; there is {known}")
+        return account
+
+    def _open(self, key: bytes, data: DataSet, budget: Budget | None, more: Mapping[str, Any]) -> Account:
         """Write the opening, which is one line: what is taken over is on record with it, or nothing is."""
         own = _id(key, data)
         path = self.folder / f"{own}.jsonl"
-        earlier = {
-            body["run"]: body
-            for each in before
-            for body in (*each.chain.lines[0].body["taken_over"], *(line.body for line in each.chain.lines))
-            if body["kind"] == "run"
-        }
         body: dict[str, Any] = {
             "kind": "open",
             "time": _now(),
@@ -226,9 +248,7 @@ class Ledgers:
             "adjacency": f"add or remove one {data.unit}",
             "units": data.count,
             "budget": None if budget is None else {"epsilon": budget.epsilon, "delta": budget.delta},
-            # In the order in which they were made: composition depends on it.
-            "taken_over": sorted(earlier.values(), key=lambda run: str(run["time"])),
-            **known,
+            **more,
             "images": data.keyed(key),
         }
         chain.append(path, chain.read(path), body)
@@ -258,6 +278,26 @@ class Ledgers:
 
 def _with_budget(account: Account, budget: Budget) -> Account:
     return account if account.budget is not None else _extend(account, _budget_body(budget, ""))
+
+
+def _binds(account: Account) -> bool:
+    """Whether something was spent or promised there."""
+    return account.budget is not None or bool(account.of("release"))
+
+
+def _run_body(mode: Mode, engine: str, spend: Spend, delta: float) -> dict[str, Any]:
+    alone = accounting.epsilon(spend, delta)
+    if not math.isfinite(alone):
+        raise LedgerError("a run with a release without noise has no epsilon, so no ledger can hold it")
+    return {
+        "kind": "run",
+        "run": secrets.token_hex(4),
+        "mode": mode,
+        "engine": engine,
+        "epsilon": alone,
+        "delta": delta,
+        "spend": to_json(spend),
+    }
 
 
 def _budget_body(budget: Budget, reason: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""A note beside an index that says which directory of ledgers its release runs are charged to.
+"""A note beside an index that says which directory of ledgers its runs are charged to.
 
 A ledger is known only to those who look into its directory: another directory, or another person's, would
-give the same images a fresh budget. So a release leaves ``INDEX.csv.ledger`` beside the index, and one that
-would be charged elsewhere is refused, unless a person gives a reason, which goes on record.
+give the same images a fresh budget, and know of no research on them. So a run leaves ``INDEX.csv.ledger``
+beside the index, and one that would be charged elsewhere is refused, unless a person gives a reason, which
+goes on record.
 
 It is a guard against mistakes, not against intent. It does not travel with a copy of the index or of the
 images, it can be deleted, and where nobody may write beside the index there is none.
@@ -24,7 +25,7 @@ OPTION = "--another-ledger"
 
 @dataclass(frozen=True)
 class Index:
-    """The index or folder that a release is made of."""
+    """The index or folder that a run is made of."""
 
     path: Path
     another: str = ""
@@ -70,7 +71,7 @@ def refuse_another(index: Index, key_check: str, folder: Path) -> dict[str, Any]
         return {}
     if not index.another.strip():
         raise LedgerError(
-            f"release runs on {index.path} were charged to ledger {', '.join(ids)} in {where} (says {path}), "
+            f"runs on {index.path} were charged to ledger {', '.join(ids)} in {where} (says {path}), "
             f"and {folder} knows nothing of them. Name that directory with --ledger. If it is lost, or those "
             f'runs never left the house, say so with {OPTION} "reason": it stays on record, and every later '
             "statement repeats it"
@@ -89,7 +90,7 @@ def leave(index: Index, key_check: str, folder: Path, ledger: str) -> None:
         if ledger in known:
             return
         about = {
-            "what": "release runs on this index are charged to these ledgers; keep this file beside it",
+            "what": "runs on this index are charged to these ledgers; keep this file beside it",
             "directory": str(folder.resolve()),
             "key_check": key_check,
             "ledgers": [*known, ledger],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainer.privacy.account import Account, LedgerError
-from trainer.privacy.composition import composed
 from trainer.privacy.fingerprint import DataSet
 from trainer.privacy.spend import Spend
 
@@ -34,23 +33,54 @@ def refuse_changed(
             "images; train on that data set"
         )
     charged = {run.id for run in account.of("release")} if account is not None else set()
-    for other in others:
-        opened_for_release = other.budget is not None and account is None
-        if not opened_for_release and {run.id for run in other.of("release")} <= charged:
-            continue
-        added, gone = len(own.keys() - other.images.keys()), len(other.images.keys() - own.keys())
-        both = own.keys() & other.images.keys()
-        altered = sum(own[each] != other.images[each] for each in both)
-        what = (
-            f"the data set has changed since ledger {other.id} was opened"
-            if other.name == data.name
-            else f"{len(both)} of the images are those of ledger {other.id} ({other.name})"
-        )
+    foreign = [each for each in others if not {run.id for run in each.of("release")} <= charged]
+    refuse_other_unit(data.unit, own, foreign)
+    opened = [each for each in others if each.budget is not None] if account is None else []
+    other = next((each for each in others if each in foreign or each in opened), None)
+    if other is None:
+        return
+    both = own.keys() & other.images.keys()
+    if other.unit != data.unit:
         raise LedgerError(
-            f"{what}: {added} added, {gone} removed, {altered} altered (label, modality or unit). Either "
-            "train on the data set as it was; or leave those images out; or open a ledger for the data set "
-            "as it is now with trainer ledger open: it takes over what was spent"
+            f"{len(both)} of the images are those of ledger {other.id} ({other.name}), which was opened per "
+            f"{other.unit}; this run is per {data.unit}. Nothing was spent there yet: train with --unit "
+            f"{other.unit}, or open a ledger per {data.unit} with trainer ledger open --unit {data.unit}"
         )
+    added, gone = len(own.keys() - other.images.keys()), len(other.images.keys() - own.keys())
+    altered = sum(own[each] != other.images[each] for each in both)
+    what = (
+        f"the data set has changed since ledger {other.id} was opened"
+        if other.name == data.name
+        else f"{len(both)} of the images are those of ledger {other.id} ({other.name})"
+    )
+    raise LedgerError(
+        f"{what}: {added} added, {gone} removed, {altered} altered (label, modality or unit). Either "
+        "train on the data set as it was; or leave those images out; or open a ledger for the data set "
+        "as it is now with trainer ledger open: it takes over what was spent"
+    )
+
+
+def refuse_other_unit(unit: str, own: dict[str, str], others: Sequence[Account]) -> None:
+    """Refuse images of which releases were made under another unit: the two cannot be added up.
+
+    Args:
+        unit: of the data set.
+        own: its images, by their keyed digests.
+        others: ledgers with release runs that it would be held to.
+
+    Raises:
+        LedgerError: with the unit that these images can be trained under.
+    """
+    other = next((each for each in others if each.unit != unit), None)
+    if other is None:
+        return
+    count = len(own.keys() & other.images.keys())
+    raise LedgerError(
+        f"{count} of the images are those of ledger {other.id} ({other.name}), whose release runs were made "
+        f"per {other.unit}. A ledger per {other.unit} cannot hold a run per {unit} on the same images, nor "
+        f"can another ledger take it over: what was spent per {other.unit} says nothing about the {unit}. "
+        f"Either train with --unit {other.unit}; or leave out the images that it holds"
+    )
 
 
 def refuse_overspending(account: Account, spend: Spend) -> None:
@@ -65,7 +95,7 @@ def refuse_overspending(account: Account, spend: Spend) -> None:
         return
     left = int(account.left() * 0.995 * 100) / 100
     useful = left > 0.02 * budget.epsilon
-    so_far = composed(tuple(run.spend for run in account.of("release")), budget.delta)
+    so_far = account.spent()
     count = len(account.of("release"))
     raise LedgerError(
         f"with this run, epsilon {together:.3f} would be spent on the data set, and the budget is "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from trainer.privacy import accounting, choices, noise
 from trainer.privacy.accounting import Figures
 from trainer.privacy.ledger import Reservation
 from trainer.privacy.spend import Spend, to_json
+from trainer.progress import progress
 
 GROUPS = (2, 5)
 """Numbers of units whose joint protection is stated."""
@@ -66,7 +68,7 @@ class Recipe:
             names = ", ".join(self.benchmark)
             parts.append(
                 f"images of this run are of the public benchmark ({names}): for them what was learnt from "
-                "it is not in epsilon"
+                "it is not in epsilon, and that search stands in no ledger"
             )
         else:
             parts.append("no image of this run is of that benchmark: what was learnt there cost nothing")
@@ -78,8 +80,26 @@ class Recipe:
         return not self.benchmark and not self.given
 
 
+def group_epsilons(spend: Spend, delta: float) -> dict[int, float]:
+    """Epsilon for as many units together as `GROUPS` says. Mixtures are slow: seconds, where it samples."""
+    sampled = any(release.sampling_rate < 1 for release in spend)
+    found = {}
+    with progress("group privacy", len(GROUPS)) if sampled else nullcontext() as advance:
+        for size in GROUPS:
+            found[size] = accounting.epsilon(spend, delta, size)
+            if advance is not None:
+                advance("")
+    return found
+
+
 def privacy_statement(
-    reservation: Reservation, figures: Figures, recipe: Recipe, units: Counted, *, clip: float
+    reservation: Reservation,
+    figures: Figures,
+    recipe: Recipe,
+    units: Counted,
+    *,
+    clip: float,
+    groups: Mapping[int, float],
 ) -> Privacy:
     """What the accountants say of a run on record, with everything needed to compute it again.
 
@@ -89,11 +109,11 @@ def privacy_statement(
         recipe: how its settings came to be.
         units: what was trained on, which may be a part of the ledger's data set.
         clip: L2 bound of one unit's contribution to a step.
+        groups: what `group_epsilons` says of its spend at its delta.
     """
     run, account = reservation.run, reservation.account
     spend, delta, name = run.spend, run.delta, account.unit
     main = max(spend, key=lambda release: release.steps)
-    groups = {size: accounting.epsilon(spend, delta, size) for size in GROUPS}
     return Privacy.model_validate(
         {
             "mode": run.mode,
@@ -168,6 +188,8 @@ def _ledger(reservation: Reservation) -> dict[str, object]:
     account, run = reservation.account, reservation.run
     about: dict[str, object] = {"id": account.id, "run": run.id, "line": run.line, "hash": run.hash}
     about["research_runs"] = len(reservation.research)
+    if run.public:
+        about["public"] = run.public
     if account.budget is not None:
         about |= {
             "release_runs": len(account.of("release")),
@@ -175,5 +197,6 @@ def _ledger(reservation: Reservation) -> dict[str, object]:
             "budget": {"epsilon": account.budget.epsilon, "delta": account.budget.delta},
             "budget_raised": list(account.raised),
             "other_ledgers": list(account.elsewhere),
+            "recorded_afterwards": [run.recorded for run in account.of("release") if run.recorded],
         }
     return about

@@ -42,7 +42,9 @@ def _privacy(record: RunRecord) -> Iterator[str]:
     privacy = record.privacy
     more = privacy.model_extra or {}
     if privacy.mode == "research":
-        yield "**A research run on a public benchmark: no ledger limited it, and it is no release.**"
+        public = (more.get("ledger") or {}).get("public")
+        name = f" ({public})" if public else ""
+        yield f"**A research run on a public benchmark{name}: no ledger limited it, and it is no release.**"
         yield ""
     yield f"- epsilon {_number(privacy.epsilon)} at delta {privacy.delta}; unit: one {privacy.unit}"
     yield f"- adjacency: {privacy.adjacency}"
@@ -77,6 +79,8 @@ def _ledger(ledger: dict[str, Any]) -> str:
         )
     for reason in ledger.get("budget_raised", []):
         text += f"; the budget was raised: {reason}"
+    for reason in ledger.get("recorded_afterwards", []):
+        text += f"; recorded afterwards: {reason}"
     for reason in ledger.get("other_ledgers", []):
         text += f"; charged beside other ledgers: {reason}"
     return f"{text}; research runs on the same images: {ledger['research_runs']}"

@@ -29,7 +29,7 @@ from trainer.privacy.fingerprint import DataSet, fingerprint
 from trainer.privacy.ledger import Budget, Ledgers, Mode, Reservation, default_folder
 from trainer.privacy.marker import Index
 from trainer.privacy.spend import Spend
-from trainer.privacy.statement import Recipe, privacy_statement
+from trainer.privacy.statement import Recipe, group_epsilons, privacy_statement
 from trainer.progress import noted
 from trainer.training import keep, run_record
 from trainer.training.dp_sgd import DpSgd
@@ -66,11 +66,11 @@ class Terms:
     data: str = ""
     """Where the records were read from and what was chosen of them: for people."""
     public: str = ""
-    """For research: the public benchmark that the images belong to."""
+    """For research: the public benchmark that the images belong to, or a person's word that they do."""
     prior_origin: str = ""
     """Where the prior comes from, said by a person; needed where the file does not say so."""
     index: Index | None = None
-    """For a release: the index, beside which a note names the directory of its ledgers."""
+    """The index, beside which a note names the directory of its ledgers."""
 
 
 def fit(
@@ -110,6 +110,8 @@ def fit(
     run_record.prepare(out, net)
     engine.check(net, task)
     spend, figures = _account(task, engine, epsilon, delta)
+    # Slow where units are sampled, so before the run is on record: whoever stops it here has spent nothing.
+    groups_together = group_epsilons(spend, delta)
     reservation = _reserve(task, engine, spend, Budget(epsilon, delta), terms)
     groups = [use.group for use in task.intended_use]
     record = run_record.RunRecord(
@@ -120,7 +122,9 @@ def fit(
         temperature=dict.fromkeys(groups, 1.0),
         min_probability=dict.fromkeys(groups, MIN_PROBABILITY),
         threshold_rule=THRESHOLD_RULE,
-        privacy=privacy_statement(reservation, figures, recipe, task.units, clip=engine.clip),
+        privacy=privacy_statement(
+            reservation, figures, recipe, task.units, clip=engine.clip, groups=groups_together
+        ),
         data=data_note,
         training={
             "engine": engine.name,
@@ -241,7 +245,7 @@ def _reserve(task: Task, engine: Engine, spend: Spend, budget: Budget, terms: Te
         engine=engine.name,
         budget=budget,
         public=terms.public,
-        index=terms.index if terms.mode == "release" else None,
+        index=terms.index,
     )
     account = reservation.account
     if reservation.opened:

@@ -35,8 +35,8 @@ MEAN_SHARE = 0.25
 class FixedFeatures:
     """Every record in every step: nothing is sampled, so all of it composes exactly as Gaussian DP.
 
-    The numbers were chosen by cross-validation on the train and val splits of the public benchmark, as
-    research runs. On any other images they are fixed beforehand.
+    The numbers were chosen by cross-validation on the train and val splits of the public benchmark.
+    On any other images they are fixed beforehand.
     """
 
     name: ClassVar[str] = "fixed-features"
