@@ -230,7 +230,7 @@ def _canary_plot(canaries: Sequence[Canaries]) -> bytes:
         axes.plot([each.claimed] * 2, [place - 0.45, place + 0.45], "k", lw=2)
     names = [f"{each.mechanism}: {each.sabotage} ({each.kind.split(',')[0]})" for each in reversed(shown)]
     axes.set_yticks(range(len(shown)), names, fontsize=7)
-    axes.set(xlabel="epsilon: claim (black), lower bound (dark), indication without proof (light)")
+    axes.set(xlabel="epsilon: claimed (black), proved (dark), indicated (light)")
     return _png(figure)
 
 
