@@ -74,6 +74,22 @@ def test_record_states_the_guarantee_and_no_seed(run: Path) -> None:
     assert not any("new" in each.name for each in record.classes)
 
 
+def test_a_bundle_tells_what_else_was_made_of_its_images_by_now(run: Path, tmp_path: Path) -> None:
+    ledgers, keys, out = tmp_path / "ledgers", tmp_path / "keys", tmp_path / "bundle"
+    shutil.copytree(run.parent / "ledgers", ledgers)
+    export = ("export", "--run", run, "--keys", keys, "--out", out, "--ledger", ledgers)
+    assert command(*export) == 0
+    said = json.loads((out / "targets" / "privacy.json").read_text())["ledger"]
+    assert (said["release_runs"], said["recorded_afterwards"]) == (1, [])
+    words = ("ledger", "record", said["id"], "--release", "13:1:40", "--reason", "a first try")
+    assert command(*words, "--ledger", ledgers) == 0
+    assert command(*export) == 0
+    later = json.loads((out / "targets" / "privacy.json").read_text())["ledger"]
+    assert (later["release_runs"], later["recorded_afterwards"]) == (2, ["a first try"])
+    assert later["epsilon_spent"] > said["epsilon_spent"]
+    assert "2 release run(s)" in (out / "targets" / "MODEL_CARD.md").read_text()
+
+
 def test_export_and_evaluate(
     run: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

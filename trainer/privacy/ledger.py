@@ -167,8 +167,11 @@ class Ledgers:
             account = _extend(account, {**body, "time": _now(), **known})
             if index is not None:
                 marker.leave(index, mark(key, CHECKED), self.folder, account.id)
-        seen = {run.id: run for each in (account, *others) for run in each.of("research")}
-        return Reservation(account, account.runs[-1], opened, tuple(seen.values()))
+        return Reservation(account, account.runs[-1], opened, _research((account, *others)))
+
+    def research(self, account: Account) -> tuple[Run, ...]:
+        """All research runs on record that saw any of its images."""
+        return _research(refusals.overlapping(self.accounts(), account.images))
 
     def finish(self, reservation: Reservation, files: Mapping[str, str] | None = None) -> None:
         """Note that a run ended, and what files it left (name -> SHA-256). It counts either way.
@@ -274,6 +277,10 @@ class Ledgers:
                 )
         assert key is not None
         return key
+
+
+def _research(there: Sequence[Account]) -> tuple[Run, ...]:
+    return tuple({run.id: run for each in there for run in each.of("research")}.values())
 
 
 def _with_budget(account: Account, budget: Budget) -> Account:

@@ -13,6 +13,7 @@ from trainer.privacy import voucher as vouchers
 from trainer.privacy.fingerprint import mark
 from trainer.privacy.ledger import KEY, Account, LedgerError, Ledgers, Run
 from trainer.privacy.spend import to_json
+from trainer.privacy.statement import in_ledger
 
 
 def confirm(
@@ -50,6 +51,18 @@ def confirm(
             "The directory was edited; restore it as trainer fit left it"
         )
     return account
+
+
+def by_now(privacy: Privacy, folder: Path) -> Privacy:
+    """The statement of a release, with what its ledger says by now: more may have been made of the images.
+
+    Raises:
+        LedgerError: the ledger is not there, or knows no such release run.
+        ChainError: a ledger was damaged or edited.
+    """
+    account, run = _find(privacy, folder)
+    about = in_ledger(account, run, Ledgers(folder).research(account))
+    return privacy.model_copy(update={"ledger": about})
 
 
 def overlap(account: Account, folder: Path, records: Sequence[Record]) -> int:

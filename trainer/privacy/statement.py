@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +10,7 @@ from typing import Protocol
 from edge.imaging.bundle import Privacy
 from trainer.privacy import accounting, choices, noise
 from trainer.privacy.accounting import Figures
-from trainer.privacy.ledger import Reservation
+from trainer.privacy.ledger import Account, Reservation, Run
 from trainer.privacy.spend import Spend, to_json
 from trainer.progress import progress
 
@@ -138,7 +138,7 @@ def privacy_statement(
             "noise_source": noise.SOURCE,
             "tuned": recipe.words + _research(reservation),
             "tuning_cost": ("none" if recipe.free and not reservation.research else choices.NOT_FREE),
-            "ledger": _ledger(reservation),
+            "ledger": in_ledger(account, run, reservation.research),
             "not_covered": (
                 f"The unit is one {name}. "
                 + (
@@ -184,10 +184,10 @@ def _research(reservation: Reservation) -> str:
     )
 
 
-def _ledger(reservation: Reservation) -> dict[str, object]:
-    account, run = reservation.account, reservation.run
+def in_ledger(account: Account, run: Run, research: Sequence[Run]) -> dict[str, object]:
+    """What the ledger says by now of a run and of all that was made of its images, as plain data."""
     about: dict[str, object] = {"id": account.id, "run": run.id, "line": run.line, "hash": run.hash}
-    about["research_runs"] = len(reservation.research)
+    about["research_runs"] = len(research)
     if run.public:
         about["public"] = run.public
     if account.budget is not None:

@@ -91,6 +91,7 @@ def export(
     account = None
     if record.privacy.mode == "release":
         account = on_record.confirm(kept.record.privacy, kept.files, ledgers, run_record.voucher(run))
+        record = record.model_copy(update={"privacy": on_record.by_now(record.privacy, ledgers)})
     models = {which: onnx_graph.build(net, which).SerializeToString() for which in ("fp32", "fp16")}
     if sum(map(len, models.values())) > MAX_BYTES:
         raise ExportError(f"both networks together exceed {MAX_BYTES} bytes")

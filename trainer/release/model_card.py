@@ -73,8 +73,8 @@ def _ledger(ledger: dict[str, Any]) -> str:
     if "budget" in ledger:
         budget = ledger["budget"]
         text += (
-            f"; with it, {ledger['release_runs']} release run(s) on these images spent epsilon "
-            f"{ledger['epsilon_spent']:.4f} together, of a budget of {budget['epsilon']:g} at delta "
+            f"; with it, and up to this export, {ledger['release_runs']} release run(s) on these images "
+            f"spent epsilon {ledger['epsilon_spent']:.4f} together, of a budget of {budget['epsilon']:g} at delta "
             f"{budget['delta']:g}"
         )
     for reason in ledger.get("budget_raised", []):
