@@ -74,8 +74,8 @@ def _ledger(ledger: dict[str, Any]) -> str:
         budget = ledger["budget"]
         text += (
             f"; with it, and up to this export, {ledger['release_runs']} release run(s) on these images "
-            f"spent epsilon {ledger['epsilon_spent']:.4f} together, of a budget of {budget['epsilon']:g} at delta "
-            f"{budget['delta']:g}"
+            f"spent epsilon {ledger['epsilon_spent']:.4f} together, of a budget of {budget['epsilon']:g} "
+            f"at delta {budget['delta']:g}"
         )
     for reason in ledger.get("budget_raised", []):
         text += f"; the budget was raised: {reason}"
