@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -274,6 +275,23 @@ def test_what_cannot_be_done_is_one_line(
     assert code == 2
     assert lines[-1].startswith("trainer: ")
     assert said in lines[-1]
+
+
+def test_folds_that_cannot_be_made_cost_no_reading(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(table.parent, tmp_path / "data")
+    index = tmp_path / "data" / table.name
+    with index.open(newline="") as file:
+        gone = next(row["file"] for row in csv.DictReader(file) if row["split"] == "train")
+    (index.parent / gone).unlink()
+    skip = ["--skip", "shortcut,degraded,faithfulness,precision,without_copies"]
+    words = ["evaluate", "--bundle", MODEL, "--data", index, "--split", "val", *skip]
+    words += ["--ledger", tmp_path / "ledgers"]
+    assert command(*words, "--folds", "2", "--public", "drawn") == 2
+    assert "which folds train on, are not here" in capsys.readouterr().err
+    assert command(*words) == 0
+    assert "read number 1 of this split" in capsys.readouterr().out
 
 
 def test_the_boxs_classifier_says_what_was_judged(shipped: Bundle, edge_data: Path) -> None:

@@ -18,6 +18,10 @@ from trainer.privacy.cli import add_another, add_ledger
 
 if TYPE_CHECKING:
     from edge.imaging.preprocess import Preprocessing
+    from trainer.data.record import Record
+
+FOLDED = ("train", "val")
+"""Splits that folds are made of."""
 
 
 def _evaluate(args: argparse.Namespace) -> int:
@@ -29,6 +33,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     # The bundle's own root is good enough for judging figures; a box trusts only the root installed on it.
     root = args.root or args.bundle / "metadata" / "root.json"
     bundle = Bundle.load(args.bundle, root, datetime.now(timezone.utc), allow_research=True)
+    if args.folds:
+        _of_folds(args)  # Before a reading of the split is counted.
     result: dict[str, Any] = evaluate.evaluate(
         bundle,
         dataset.read(args.data, args.only, args.modality),
@@ -73,28 +79,41 @@ def _strangers(args: argparse.Namespace) -> Any:
 def _cross_validation(
     args: argparse.Namespace, epsilon: float | None, delta: float | None, how: Preprocessing | None = None
 ) -> dict[str, Any]:
-    from trainer.data import dataset, sources, uses
+    from trainer.data import uses
     from trainer.evaluation import fold_training
     from trainer.evaluation.folds import cross_validate
     from trainer.privacy.cli import data_name
     from trainer.privacy.marker import Index
 
-    splits = ("train", "val")
-    records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split in splits]
-    benchmark = sources.benchmark(records, args.public)
-    if not benchmark:
-        raise EvaluationError(
-            "folds are research runs, for public benchmarks, whose images need no protection: their figures "
-            "come out without noise; say which benchmark it is with --public NAME, or leave the folds out"
-        )
+    records, benchmark = _of_folds(args)
     recipe = fold_training.of_run(args.run_dir) if args.run_dir else fold_training.usual(args.depth)
     recipe = replace(recipe, preprocessing=how or recipe.preprocessing)
     name = data_name(argparse.Namespace(data=args.data, only=args.only, split="train and val, folds"))
     terms = fold_training.terms(name, benchmark, args.ledger, Index(args.data, args.another))
     train = fold_training.trainer(uses.read_uses(args.uses), recipe, epsilon, delta, terms)
     found = cross_validate(records, args.folds, train)
-    about = {"epsilon": epsilon, "delta": delta, "splits": list(splits), "recipe": recipe.to_json()}
+    about = {"epsilon": epsilon, "delta": delta, "splits": list(FOLDED), "recipe": recipe.to_json()}
     return {**about, **found}
+
+
+def _of_folds(args: argparse.Namespace) -> tuple[list[Record], str]:
+    """What is divided into folds, and the public benchmark that it is of."""
+    from trainer.data import dataset, sources
+
+    records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split in FOLDED]
+    benchmark = sources.benchmark(records, args.public)
+    if not benchmark:
+        raise EvaluationError(
+            "folds are research runs, for public benchmarks, whose images need no protection: their figures "
+            "come out without noise; say which benchmark it is with --public NAME, or leave the folds out"
+        )
+    absent = sum(not record.file.is_file() for record in records)
+    if absent:
+        raise EvaluationError(
+            f"{absent} of {len(records)} files, which folds train on, are not here; "
+            "leave the folds out, or run them where the files are"
+        )
+    return records, benchmark
 
 
 def _cross_validate(args: argparse.Namespace) -> int:

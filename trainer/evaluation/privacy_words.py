@@ -12,8 +12,8 @@ STRENGTH = (
 """Up to which epsilon; Ponomareva et al. 2023 (arXiv 2303.00654), section 5.2: tiers 1 and 2."""
 WEAK = "By the usual reading this is weak protection or none."
 RESEARCH = (
-    "This network is of a research run on a public benchmark, which nothing limited: what was learnt from "
-    "other runs on the same images is in no epsilon. Devices refuse it."
+    "This network is of a research run, for images that are, or are said to be, public. Nothing limited it: "
+    "what was learnt from other runs on the same images is in no epsilon. Devices refuse it."
 )
 
 
