@@ -16,12 +16,12 @@ from trainer.network.augment import multiply, network_input
 from trainer.network.edge_net import EdgeNet
 from trainer.privacy import private_step
 from trainer.privacy.spend import Release
+from trainer.privacy.units import Units
 from trainer.training.average import Average
 from trainer.training.depth import Depth, split
 from trainer.training.dp_sgd import DpSgd, Kept
 from trainer.training.steps import rate_factor
 from trainer.training.task import Task
-from trainer.training.units import Units
 
 COUNT = 12
 

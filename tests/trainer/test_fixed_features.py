@@ -11,10 +11,10 @@ import torch
 from edge.imaging.bundle import ClassInfo, IntendedUse
 from trainer.network.edge_net import FEATURES, EdgeNet
 from trainer.privacy.spend import Release
+from trainer.privacy.units import Units
 from trainer.training import fixed_features
 from trainer.training.fixed_features import FixedFeatures
 from trainer.training.task import Task
-from trainer.training.units import Units
 
 IMAGES = 12
 CLIP = 1e-3

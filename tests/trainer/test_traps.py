@@ -25,12 +25,12 @@ from trainer.privacy.accounting import calibrate, epsilon, gaussian_mu
 from trainer.privacy.batch_check import BatchDependenceError, refuse_batch_dependence
 from trainer.privacy.ledger import Budget, LedgerError, Ledgers, Mode
 from trainer.privacy.spend import Release, Spend, SpendError
+from trainer.privacy.units import Units
 from trainer.release.model_card import model_card
 from trainer.training import fit, run_record
 from trainer.training.dp_sgd import DpSgd
 from trainer.training.fixed_features import FixedFeatures
 from trainer.training.task import Task
-from trainer.training.units import Units
 
 ROOT = Path(__file__).parents[2]
 DELTA = 1e-5

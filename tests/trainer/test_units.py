@@ -14,9 +14,8 @@ from torch import nn
 
 from trainer.data.record import Record
 from trainer.privacy.spend import Release
+from trainer.privacy.units import UnitError, Units, data_set, group, sum_by_unit
 from trainer.training import dp_sgd, fixed_features
-from trainer.training.fit import data_set
-from trainer.training.units import UnitError, Units, group, sum_by_unit
 
 
 def record(

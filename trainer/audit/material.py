@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edge.imaging import preprocess
 from trainer.data.dataset import Record, load_all
 from trainer.phantoms import procedural
+from trainer.privacy.units import group
 from trainer.training.run_record import RunRecord
-from trainer.training.units import group
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from edge.imaging.bundle import ClassInfo, IntendedUse
 from trainer.data.record import Record
 from trainer.network.edge_net import EdgeNet
 from trainer.privacy.spend import Spend
+from trainer.privacy.units import Units
 from trainer.training.fixed_features import FixedFeatures
 from trainer.training.task import Task
-from trainer.training.units import Units
 
 RIDGE = 1e-5
 """Weight decay of the head without privacy: near none, as one would train it."""

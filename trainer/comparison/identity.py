@@ -24,7 +24,7 @@ IMAGES = (
 _PRIVATE = (
     "privacy/accounting.py", "privacy/ghost.py", "privacy/instantiated.py", "privacy/layer_gradients.py",
     "privacy/noise.py", "privacy/paired.py", "privacy/parts.py", "privacy/private_step.py",
-    "training/average.py", "training/steps.py", "training/units.py",
+    "training/average.py", "training/steps.py", "privacy/units.py",
 )  # fmt: skip
 _SHIPPED = ("network/edge_net.py", "network/standardise.py", "network/augment.py")
 _PLAIN = ("comparison/plain.py", "network/augment.py", "network/standardise.py")

@@ -20,9 +20,9 @@ from trainer.evaluation import reads
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.folds import assign
 from trainer.privacy.marker import Index
+from trainer.privacy.units import Units
 from trainer.training.fit import MIN_PROBABILITY, Terms
 from trainer.training.task import Task, prepare
-from trainer.training.units import Units
 
 INNER_FOLDS = 5
 TRAIN = "train"

@@ -11,8 +11,8 @@ from trainer.comparison import report, summary
 from trainer.comparison.answers import MEAN
 from trainer.comparison.results import Result
 from trainer.comparison.summary import Difference, Row
-from trainer.evaluation.page_parts import bullets, document, figure, paragraph, table
-from trainer.evaluation.plots import DARK, LIGHT, MUTED, STYLE, WARN, svg
+from trainer.pages.parts import bullets, document, figure, paragraph, table
+from trainer.pages.plot import DARK, LIGHT, MUTED, STYLE, WARN, svg
 
 NO_PRIVACY = 24.0
 """Where on the axis of epsilon the rows without privacy stand."""

@@ -14,8 +14,8 @@ from trainer.comparison.recipes import ComparisonError
 from trainer.privacy import accounting
 from trainer.privacy.ledger import Budget, Ledgers
 from trainer.privacy.spend import Spend, to_json
+from trainer.privacy.units import data_set
 from trainer.progress import noted
-from trainer.training.fit import data_set
 
 Result = TypeVar("Result")
 

@@ -24,7 +24,7 @@ from trainer.data.duplicates import FLIPS, Pair
 from trainer.data.examine import Examined
 from trainer.data.findings import PRIVATE, findings, shortcut
 from trainer.data.private_files import make_folder, write
-from trainer.evaluation.page_parts import document, figure, paragraph, table
+from trainer.pages.parts import document, figure, paragraph, table
 
 SHOWN_PAIRS = {"across splits": 12, "two classes": 12, "across groups": 9, "within a group": 3}
 """Most pairs of each kind whose pictures are shown, in this order."""

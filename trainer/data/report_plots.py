@@ -11,11 +11,10 @@ from matplotlib.figure import Figure as Canvas
 from trainer.data.examine import Examined
 from trainer.data.shortcuts import Figure
 from trainer.data.tables import split_names
-from trainer.evaluation.plots import STYLE, svg
+from trainer.pages.plot import MUTED, STYLE, WARN, svg
 
 SPLITS = ("#1f4e79", "#6fa3cf", "#c9ddef", "#8a8a8a", "#cccccc")
 CLASSES = ("#1f4e79", "#c8553d", "#4f9d69", "#b08bbb", "#d9a441", "#5b6673", "#7fc7c0", "#8c4b2f")
-WARN, MUTED = "#c8553d", "#8a8a8a"
 
 
 def counts(data: Examined) -> str:

@@ -22,9 +22,9 @@ from trainer.network import onnx_graph
 from trainer.prior import SHIPPED
 from trainer.privacy.folder import default_folder
 from trainer.privacy.marker import Index
+from trainer.privacy.units import DEFAULT_CAP, UnitName
 from trainer.training.engine import Engine
 from trainer.training.fit import Terms
-from trainer.training.units import DEFAULT_CAP, UnitName
 
 PLAIN = Preprocessing()
 
@@ -133,9 +133,9 @@ def trainer(
 
     def train(records: Sequence[dataset.Record]) -> Predictor:
         from trainer.data import sources
+        from trainer.privacy.units import group
         from trainer.training import fit, run_record
         from trainer.training.task import prepare
-        from trainer.training.units import group
 
         grouped = group(records, recipe.unit, recipe.cap)
         with tempfile.TemporaryDirectory() as folder:

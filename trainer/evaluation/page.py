@@ -11,8 +11,8 @@ from typing import Any
 
 from edge.messages import NOTICE
 from trainer.evaluation import plots, privacy_words, words
-from trainer.evaluation.page_parts import bullets, document, dots, figure, paragraph, table, value
 from trainer.evaluation.page_sections import sections
+from trainer.pages.parts import bullets, document, dots, figure, paragraph, table, value
 
 WEAK = 0.7
 """Below this share of right labels a class's card is marked."""

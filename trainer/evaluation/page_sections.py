@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from trainer.evaluation import plots
-from trainer.evaluation.page_parts import figure, paragraph, table, value
 from trainer.evaluation.words import CHOSEN_ON, KINDS, kind, name_of
+from trainer.pages.parts import figure, paragraph, table, value
 
 READS = (
     "Whoever looks often, and picks what looks best, fools himself: the first read of a split counts most."

@@ -1,8 +1,7 @@
-"""Plots of the report, as SVG text. Colours differ in lightness, too, so that a gray print is readable."""
+"""Plots of the report, as SVG text."""
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import matplotlib as mpl
@@ -11,27 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainer.evaluation.words import kind, name_of
-
-DARK, LIGHT, MUTED, WARN = "#1f4e79", "#9cc3e5", "#8a8a8a", "#c8553d"
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#666666",
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "legend.frameon": False,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "edge",
-}
-
-
-def svg(figure: Figure) -> str:
-    """A figure as SVG text that is the same for the same data."""
-    out = io.StringIO()
-    figure.savefig(out, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    return out.getvalue()
+from trainer.pages.plot import DARK, LIGHT, MUTED, STYLE, WARN, svg
 
 
 def _axes(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:

@@ -97,8 +97,7 @@ def _open(args: argparse.Namespace) -> int:
     from trainer.data import dataset
     from trainer.privacy.ledger import Budget, LedgerError, Ledgers, default_folder
     from trainer.privacy.marker import Index
-    from trainer.training.fit import data_set
-    from trainer.training.units import group
+    from trainer.privacy.units import data_set, group
 
     records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split == args.split]
     if not records:

@@ -20,7 +20,7 @@ RULE = "temperature and least probability by a rule fixed beforehand"
 
 
 class Counted(Protocol):
-    """The part of `trainer.training.units.Units` that a statement tells."""
+    """The part of `trainer.privacy.units.Units` that a statement tells."""
 
     @property
     def count(self) -> int:

@@ -14,9 +14,9 @@ from torch import nn
 
 from trainer.privacy.ghost import Loss
 from trainer.privacy.private_step import Method, PrivateStepper
+from trainer.privacy.units import Units
 from trainer.training import distributed
 from trainer.training.task import Task
-from trainer.training.units import Units
 
 
 class SettingError(ValueError):

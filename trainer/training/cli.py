@@ -143,9 +143,9 @@ def _train(args: argparse.Namespace) -> int:
     from trainer.data import dataset, leaks, sources, uses
     from trainer.privacy.ledger import default_folder
     from trainer.privacy.marker import Index
+    from trainer.privacy.units import group
     from trainer.training import distributed, fit
     from trainer.training.task import prepare
-    from trainer.training.units import group
 
     known = uses.read_uses(args.uses)
     records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split == args.split]

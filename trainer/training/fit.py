@@ -10,7 +10,7 @@ by looking at private data.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from functools import partial
@@ -20,23 +20,21 @@ from typing import Any
 import torch
 
 from trainer.data import sources
-from trainer.data.record import Record
 from trainer.network.edge_net import EdgeNet
 from trainer.prior.weights import PROCEDURAL, Origin, load_prior
 from trainer.privacy import accounting
 from trainer.privacy.batch_check import refuse_batch_dependence
-from trainer.privacy.fingerprint import DataSet, fingerprint
 from trainer.privacy.ledger import Budget, Ledgers, Mode, Reservation, default_folder
 from trainer.privacy.marker import Index
 from trainer.privacy.spend import Spend
 from trainer.privacy.statement import Recipe, group_epsilons, privacy_statement
+from trainer.privacy.units import data_set
 from trainer.progress import noted
 from trainer.training import keep, run_record
 from trainer.training.dp_sgd import DpSgd
 from trainer.training.engine import Engine
 from trainer.training.fixed_features import FixedFeatures
 from trainer.training.task import PLAIN, Task
-from trainer.training.units import Units
 
 MIN_PROBABILITY = 0.5
 THRESHOLD_RULE = (
@@ -154,15 +152,6 @@ def follow(task: Task, engine: Engine, *, epsilon: float, delta: float, prior: P
     engine.check(net, task)
     spend, _ = _account(task, engine, epsilon, delta)
     engine.train(net, task, spend)
-
-
-def data_set(name: str, records: Sequence[Record], units: Units) -> DataSet:
-    """The records of a run as its ledger knows them, with those that the cap on a patient left out."""
-    owners = [units.names[each] if units.names else str(each) for each in units.of_record]
-    more = [record for record, _ in units.left_out]
-    return fingerprint(
-        name, [*records, *more], units.name, [*owners, *(owner for _, owner in units.left_out)]
-    )
 
 
 def _account(task: Task, engine: Engine, epsilon: float, delta: float) -> tuple[Spend, accounting.Figures]:

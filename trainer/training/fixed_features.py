@@ -19,11 +19,11 @@ from trainer.network.augment import augment, network_input
 from trainer.network.edge_net import FEATURES, EdgeNet
 from trainer.privacy import accounting, choices, noise
 from trainer.privacy.spend import Release, Spend
+from trainer.privacy.units import Units, sum_by_unit
 from trainer.progress import progress
 from trainer.training import checks, distributed
 from trainer.training.dp_sgd import run_steps
 from trainer.training.task import Task
-from trainer.training.units import Units, sum_by_unit
 
 CHUNK = 16
 """Images whose views are looked at together."""

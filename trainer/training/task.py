@@ -14,7 +14,7 @@ from torch.nn import functional as fn
 from edge.imaging.bundle import ClassInfo, IntendedUse
 from edge.imaging.preprocess import Preprocessing
 from trainer.data import dataset, uses
-from trainer.training.units import Units
+from trainer.privacy.units import Units
 
 PLAIN = Preprocessing()
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainer.data.record import Record
+from trainer.privacy.fingerprint import DataSet, fingerprint
 
 UnitName = Literal["image", "patient"]
 DEFAULT_CAP = 8
@@ -146,3 +147,12 @@ def sum_by_unit(values: Tensor, unit_positions: NDArray[np.intp]) -> Tensor:
     known, place = np.unique(unit_positions, return_inverse=True)
     total = values.new_zeros((len(known), *values.shape[1:]))
     return total.index_add_(0, torch.from_numpy(place.reshape(-1)).to(values.device), values)
+
+
+def data_set(name: str, records: Sequence[Record], units: Units) -> DataSet:
+    """The records of a run as its ledger knows them, with those that the cap on a patient left out."""
+    owners = [units.names[each] if units.names else str(each) for each in units.of_record]
+    more = [record for record, _ in units.left_out]
+    return fingerprint(
+        name, [*records, *more], units.name, [*owners, *(owner for _, owner in units.left_out)]
+    )
