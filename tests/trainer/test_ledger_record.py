@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ledger_data import BUDGET, DATA, ONE, SMALL, TWO, images, only, reserve, run_of
 
 from trainer import cli
+from trainer.privacy import chain
 from trainer.privacy.accounting import epsilon
 from trainer.privacy.composition import GAUSSIAN_SHARE, composed
 from trainer.privacy.ledger import Budget, LedgerError, Ledgers
@@ -76,6 +78,32 @@ def test_every_ledger_of_the_images_counts_it_once(ledgers: Ledgers) -> None:
     assert again.spent() == pytest.approx(
         next(each for each in ledgers.accounts() if each.id == grown.id).spent()
     )
+
+
+def test_after_a_crash_the_same_call_completes_it(ledgers: Ledgers, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = ledgers.open(DATA, BUDGET)
+    ledgers.open(images(range(100, 110), name="b.csv"), BUDGET)
+    reserve(ledgers, ONE, images(range(5, 105)), mode="research")
+    append, written = chain.append, []
+
+    def full(path: Path, *more: Any) -> chain.Chain:
+        if written:
+            raise chain.ChainError("no room")
+        written.append(path)
+        return append(path, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(chain, "append", full)
+        with pytest.raises(chain.ChainError):
+            ledgers.record(account.id, ONE, WHAT)
+    assert sum(len(each.of("release")) for each in ledgers.accounts()) == 1
+    ledgers.record(account.id, ONE, WHAT)
+    held = [each for each in ledgers.accounts() if each.of("release")]
+    assert len(held) == 2
+    assert len({each.of("release")[0].id for each in held}) == 1
+    with pytest.raises(LedgerError, match="on record already"):
+        ledgers.record(account.id, ONE, WHAT)
+    assert len(ledgers.record(account.id, ONE, "the pilot of 2024").of("release")) == 2
 
 
 def test_what_cannot_be_recorded_is_refused(ledgers: Ledgers) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ledger_data import BUDGET, DATA, ONE, SMALL, images, only, reserve
+from ledger_data import BUDGET, DATA, ONE, SMALL, TWO, images, only, reserve
 
 from trainer import cli
 from trainer.privacy import marker
@@ -13,6 +13,7 @@ from trainer.privacy.ledger import Budget, LedgerError, Ledgers
 
 GROWN = images(range(31))
 THREE = Budget(3.0, 1e-5)
+LESS = Budget(1.0, 1e-5)
 
 
 @pytest.fixture
@@ -89,6 +90,50 @@ def test_the_command_takes_a_reason(index: Path, tmp_path: Path, capsys: pytest.
     assert opened(fewer, 50, "--reason", "the board agreed") == 0
     assert cli.main(["ledger", "show", "--ledger", str(tmp_path / "ledgers")]) == 0
     assert "budget raised: the board agreed" in capsys.readouterr().out
+
+
+# A data set that research alone has touched before.
+
+
+def test_a_ledger_of_research_alone_takes_over_and_gets_its_budget(ledgers: Ledgers) -> None:
+    first = ledgers.raise_budget(reserve(ledgers, ONE).account.id, THREE, "the board agreed")
+    reserve(ledgers, ONE, GROWN, mode="research")
+    with pytest.raises(LedgerError, match=r"trainer ledger open: it takes over what was spent"):
+        reserve(ledgers, ONE, GROWN)
+    grown = ledgers.open(GROWN, BUDGET)
+    assert (grown.budget, grown.raised) == (BUDGET, ("the board agreed",))
+    assert [run.mode for run in grown.runs] == ["research", "release"]
+    spent = reserve(ledgers, SMALL, GROWN).account
+    assert spent.id == grown.id
+    assert spent.spent() > first.spent(), "the earlier release and this one"
+    with pytest.raises(LedgerError, match=f"taken over by {grown.id}"):
+        reserve(ledgers, SMALL)
+    again = ledgers.open(images(range(32)), BUDGET)
+    assert again.raised == ("the board agreed",)
+    assert again.spent() == spent.spent()
+    with pytest.raises(LedgerError, match=f"ledger with a budget, {again.id}"):
+        ledgers.open(images(range(32)), BUDGET)
+
+
+def test_research_first_is_no_way_around_a_promise(ledgers: Ledgers) -> None:
+    ledgers.open(DATA, LESS)
+    reserve(ledgers, ONE, GROWN, mode="research")
+    with pytest.raises(LedgerError, match="the data set has changed"):
+        reserve(ledgers, TWO, GROWN)
+    with pytest.raises(LedgerError, match="budget of epsilon 1 "):
+        ledgers.open(GROWN, BUDGET)
+    ledgers.open(GROWN, LESS)
+    with pytest.raises(LedgerError, match="the budget is 1 at delta"):
+        reserve(ledgers, TWO, GROWN)
+
+
+def test_what_both_have_on_record_is_counted_once(ledgers: Ledgers) -> None:
+    first = ledgers.open(DATA, BUDGET)
+    reserve(ledgers, ONE, GROWN, mode="research")
+    recorded = ledgers.record(first.id, ONE, "a model of last year")
+    grown = ledgers.open(GROWN, BUDGET)
+    assert [run.recorded for run in grown.of("release")] == ["a model of last year"]
+    assert grown.spent() == recorded.spent()
 
 
 # Another unit of privacy.

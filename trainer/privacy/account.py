@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,8 @@ from trainer.privacy.spend import Spend, SpendError, from_json
 
 Mode = Literal["release", "research"]
 FORMAT = 1
+TAKES_OVER = ("open", "take over")
+"""Kinds of lines that hold a budget and what comes from other ledgers."""
 
 
 class LedgerError(ValueError):
@@ -135,11 +137,9 @@ def read(path: Path) -> Account | None:
         raise LedgerError(
             f"{path} is no ledger of format {FORMAT}, the one this trainer knows; move it away or restore it"
         )
-    later = [line.body for line in found.lines]
-    raises = [body for body in later if body["kind"] == "budget"]
-    budget = raises[-1] if raises else head["budget"]
-    ended = {body["run"]: body.get("files", {}) for body in later if body["kind"] == "finished"}
-    first = found.lines[0]
+    bodies = [line.body for line in found.lines]
+    raises = [each for body in bodies for each in (*body.get("raises", ()), *_if(body, "budget"))]
+    ended = {body["run"]: body.get("files", {}) for body in bodies if body["kind"] == "finished"}
     return Account(
         path=path,
         id=head["ledger"],
@@ -147,23 +147,45 @@ def read(path: Path) -> Account | None:
         unit=head["unit"],
         count=head["units"],
         images=head["images"],
-        budget=None if budget is None else Budget(budget["epsilon"], budget["delta"]),
-        raised=tuple(body["reason"] for body in (*head.get("raises", ()), *raises) if body["reason"]),
-        runs=(
-            *(_run(body, first, ended, taken_over=True) for body in head["taken_over"]),
+        budget=_budget(bodies),
+        raised=tuple(each["reason"] for each in raises if each["reason"]),
+        runs=tuple(_runs(found.lines, ended)),
+        elsewhere=(
+            *(each["reason"] for body in bodies for each in body.get("other_ledgers", ())),
             *(
-                _run(line.body, line, ended, taken_over=False)
-                for line in found.lines
-                if line.body["kind"] == "run"
+                each["elsewhere"]["reason"]
+                for body in bodies
+                for each in (*body.get("taken_over", ()), body)
+                if "elsewhere" in each
             ),
         ),
-        elsewhere=(
-            *(each["reason"] for each in head.get("other_ledgers", ())),
-            *(body["elsewhere"]["reason"] for body in (*head["taken_over"], *later) if "elsewhere" in body),
-        ),
-        continued_by=next((body["by"] for body in later if body["kind"] == "continued"), ""),
+        continued_by=next((body["by"] for body in bodies if body["kind"] == "continued"), ""),
         chain=found,
     )
+
+
+def _if(body: dict[str, Any], kind: str) -> tuple[dict[str, Any], ...]:
+    return (body,) if body["kind"] == kind else ()
+
+
+def _budget(bodies: Sequence[dict[str, Any]]) -> Budget | None:
+    """The latest: of the opening, of what was taken over later, of a raise."""
+    found = [
+        body if body["kind"] == "budget" else body["budget"]
+        for body in bodies
+        if body["kind"] in (*TAKES_OVER, "budget")
+    ]
+    last = next((each for each in reversed(found) if each is not None), None)
+    return None if last is None else Budget(last["epsilon"], last["delta"])
+
+
+def _runs(lines: Sequence[chain.Line], ended: dict[str, Any]) -> Iterator[Run]:
+    """In the order in which they came on record here."""
+    for line in lines:
+        for body in line.body.get("taken_over", ()):
+            yield _run(body, line, ended, taken_over=True)
+        if line.body["kind"] == "run":
+            yield _run(line.body, line, ended, taken_over=False)
 
 
 def _run(body: dict[str, Any], line: chain.Line, ended: dict[str, Any], *, taken_over: bool) -> Run:

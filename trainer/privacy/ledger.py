@@ -79,7 +79,8 @@ class Ledgers:
     ) -> Account:
         """Open a ledger. What was spent on any of its images is taken over from the ledgers that hold them.
 
-        So is every raise of their budgets, with its reason.
+        So is every raise of their budgets, with its reason. One that research alone opened has no budget yet:
+        it is given one in the same way.
 
         Args:
             data: the data set.
@@ -88,7 +89,7 @@ class Ledgers:
             reason: why the budget is another one than that of a ledger taken over; a raise.
 
         Raises:
-            LedgerError: it is open already, another ledger has some of the images under another unit, or
+            LedgerError: it has a budget already, another ledger has some of the images under another unit, or
                 more than a ledger taken over allowed is asked for without a reason.
             ChainError: the directory or a ledger in it cannot be used.
         """
@@ -96,19 +97,26 @@ class Ledgers:
             there = self.accounts()
             known = self._known(index)
             key = self._key(there)
-            if any(each.id == _id(key, data) for each in there):
+            mine = next((each for each in there if each.id == _id(key, data)), None)
+            if mine is not None and mine.budget is not None:
                 raise LedgerError(
-                    "this data set has a ledger; see trainer ledger show and trainer ledger raise"
+                    f"this data set has a ledger with a budget, {mine.id}; see trainer ledger show and "
+                    "trainer ledger raise"
                 )
             own = data.keyed(key)
-            overlapping = refusals.overlapping(there, own)
+            overlapping = [each for each in refusals.overlapping(there, own) if each is not mine]
             refusals.refuse_other_unit(data.unit, own, [each for each in overlapping if each.of("release")])
             before = [each for each in overlapping if each.unit == data.unit and _binds(each)]
             raised = take_over.refuse_silent_raise(before, budget, reason)
-            taken = take_over.take_over(before)
+            taken = take_over.take_over(before, [] if mine is None else [run.id for run in mine.runs])
             if raised:
                 taken["raises"].append(_budget_body(budget, reason.strip()))
-            made = self._open(key, data, budget, {**taken, **known})
+            if mine is None:
+                made = self._open(key, data, budget, {**taken, **known})
+            else:
+                made = _extend(
+                    mine, {"kind": "take over", "time": _now(), "budget": _plain(budget), **taken, **known}
+                )
             if index is not None:
                 marker.leave(index, mark(key, CHECKED), self.folder, made.id)
             for each in before:
@@ -207,7 +215,8 @@ class Ledgers:
         """Put a release on record that was made outside of the ledgers. It counts as any release run does.
 
         It has happened, so no budget stops it, and none is raised for it. It stands in every ledger that
-        holds one of the images, under one name: each of them must count it.
+        holds one of the images, under one name: each of them must count it. Where a crash left it in some of
+        them, the same call completes it.
 
         Args:
             account_id: ledger of the images that it was made of, whose unit of privacy it had.
@@ -215,8 +224,8 @@ class Ledgers:
             reason: what it was: every later statement repeats it.
 
         Raises:
-            LedgerError: there is no such ledger, it has no budget yet, no reason is given, or there is no
-                noise.
+            LedgerError: there is no such ledger, it has no budget yet, no reason is given, there is no
+                noise, or it is on record already.
         """
         with chain.locked(self.folder):
             there = self.accounts()
@@ -224,9 +233,18 @@ class Ledgers:
             if not reason.strip():
                 raise LedgerError("say with --reason what was released: every later statement repeats it")
             body = _run_body("release", RECORDED, spend, account.allowed.delta)
-            for each in refusals.overlapping(there, account.images):
-                if each.unit == account.unit:
-                    _extend(each, {**body, "time": _now(), "public": "", "recorded": reason.strip()})
+            body |= {"time": _now(), "public": "", "recorded": reason.strip()}
+            held = [each for each in refusals.overlapping(there, account.images) if each.unit == account.unit]
+            same = {each.id: run for each in held for run in each.runs if _same(run, spend, body["recorded"])}
+            missing = [each for each in held if each.id not in same]
+            if not missing:
+                raise LedgerError(
+                    "this release is on record already; if this is another one, say so with --reason"
+                )
+            for run in same.values():
+                body |= {"run": run.id, "time": run.time}
+            for each in missing:
+                _extend(each, body)
             return _reread(account.path)
 
     def _named(self, account_id: str, there: Sequence[Account]) -> Account:
@@ -250,7 +268,7 @@ class Ledgers:
             "unit": data.unit,
             "adjacency": f"add or remove one {data.unit}",
             "units": data.count,
-            "budget": None if budget is None else {"epsilon": budget.epsilon, "delta": budget.delta},
+            "budget": None if budget is None else _plain(budget),
             **more,
             "images": data.keyed(key),
         }
@@ -283,6 +301,10 @@ def _research(there: Sequence[Account]) -> tuple[Run, ...]:
     return tuple({run.id: run for each in there for run in each.of("research")}.values())
 
 
+def _same(run: Run, spend: Spend, reason: str) -> bool:
+    return run.recorded == reason and run.spend == spend
+
+
 def _with_budget(account: Account, budget: Budget) -> Account:
     return account if account.budget is not None else _extend(account, _budget_body(budget, ""))
 
@@ -308,13 +330,11 @@ def _run_body(mode: Mode, engine: str, spend: Spend, delta: float) -> dict[str, 
 
 
 def _budget_body(budget: Budget, reason: str) -> dict[str, Any]:
-    return {
-        "kind": "budget",
-        "time": _now(),
-        "epsilon": budget.epsilon,
-        "delta": budget.delta,
-        "reason": reason,
-    }
+    return {"kind": "budget", "time": _now(), **_plain(budget), "reason": reason}
+
+
+def _plain(budget: Budget) -> dict[str, float]:
+    return {"epsilon": budget.epsilon, "delta": budget.delta}
 
 
 def _id(key: bytes, data: DataSet) -> str:

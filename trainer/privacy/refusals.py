@@ -35,7 +35,8 @@ def refuse_changed(
     charged = {run.id for run in account.of("release")} if account is not None else set()
     foreign = [each for each in others if not {run.id for run in each.of("release")} <= charged]
     refuse_other_unit(data.unit, own, foreign)
-    opened = [each for each in others if each.budget is not None] if account is None else []
+    settled = account is not None and account.budget is not None
+    opened = [] if settled else [each for each in others if each.budget is not None]
     other = next((each for each in others if each in foreign or each in opened), None)
     if other is None:
         return

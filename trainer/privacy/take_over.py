@@ -1,24 +1,25 @@
-"""What a new ledger takes over from those that hold some of its images: runs, raises of budgets, reasons."""
+"""What a ledger takes over from those that hold some of its images: runs, raises of budgets, reasons."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
-from trainer.privacy.account import Account, Budget, LedgerError
+from trainer.privacy.account import TAKES_OVER, Account, Budget, LedgerError
 
 
-def take_over(before: Sequence[Account]) -> dict[str, list[dict[str, Any]]]:
-    """The part of an opening that comes from earlier ledgers, each thing once.
+def take_over(before: Sequence[Account], known: Container[str] = ()) -> dict[str, list[dict[str, Any]]]:
+    """The part of a line that comes from other ledgers, each thing once.
 
     Args:
         before: the ledgers taken over; one of them may have taken over another one.
+        known: runs that the ledger has already.
     """
     bodies = [body for each in before for body in _bodies(each)]
     # In the order in which they came on record: composition depends on it.
-    runs = {body["run"]: body for body in bodies if body["kind"] == "run"}
+    runs = {body["run"]: body for body in bodies if body["kind"] == "run" and body["run"] not in known}
     raises = _once(body for body in bodies if body["kind"] == "budget" and body["reason"])
-    heads = [each.chain.lines[0].body for each in before]
+    heads = [line.body for each in before for line in each.chain.lines if line.body["kind"] in TAKES_OVER]
     # Reasons on lines of runs come along with these.
     others = [each for head in heads for each in head.get("other_ledgers", ())]
     others += [head["elsewhere"] for head in heads if "elsewhere" in head]
@@ -61,10 +62,10 @@ def refuse_silent_raise(before: Sequence[Account], budget: Budget, reason: str) 
 
 
 def _bodies(account: Account) -> Iterator[dict[str, Any]]:
-    head = account.chain.lines[0].body
-    yield from head["taken_over"]
-    yield from head.get("raises", ())
-    yield from (line.body for line in account.chain.lines)
+    for line in account.chain.lines:
+        yield from line.body.get("taken_over", ())
+        yield from line.body.get("raises", ())
+        yield line.body
 
 
 def _once(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
