@@ -12,7 +12,7 @@ from trainer.privacy.cli import add_ledger
 
 
 def _audit(args: argparse.Namespace) -> int:
-    from trainer.audit import material, page, suite
+    from trainer.audit import material, page, report, suite
     from trainer.data import dataset, private_files
     from trainer.evaluation import reads
     from trainer.training import run_record
@@ -39,7 +39,7 @@ def _audit(args: argparse.Namespace) -> int:
         private_files.write(args.json, json.dumps(result.to_json(), indent=2) + "\n")
     if args.html:
         private_files.write(args.html, page.page(result))
-    print(page.text(result))
+    print(report.text(result))
     if number:
         print(f"read number {number} of images of split {args.others!r} on this workstation")
     if result.contradicted:

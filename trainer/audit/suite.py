@@ -199,7 +199,7 @@ def _released(run: _Run, known: Cached, unseen: Cached, shadows: lira.Models | N
     attacks = {"threshold": lira.attack_released(scores, members, None, run.rng)}
     if shadows is not None:
         attacks["offline"] = lira.attack_released(scores, members, shadows, run.rng)
-    return Membership("the released model itself", None, attacks)
+    return Membership("the released model itself", run.record.privacy.epsilon, attacks)
 
 
 def _mechanisms(run: _Run) -> list[Canaries]:

@@ -77,9 +77,18 @@ def bullets(texts: Iterable[str]) -> str:
 
 def figure(svg: str, alt: str, caption: str) -> str:
     """A plot as an image of its own, so that its inner names cannot meet those of another plot."""
-    data = base64.b64encode(svg.encode("utf-8")).decode("ascii")
+    return _image("svg+xml", svg.encode("utf-8"), alt, caption)
+
+
+def picture(png: bytes, alt: str, caption: str) -> str:
+    """An image."""
+    return _image("png", png, alt, caption)
+
+
+def _image(kind: str, data: bytes, alt: str, caption: str) -> str:
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
     return (
-        f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(alt, quote=True)}">'
+        f'<figure><img src="{source}" alt="{escape(alt, quote=True)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
