@@ -30,7 +30,7 @@ def test_a_line_torn_by_a_power_cut_takes_nothing_with_it(
     folder = tmp_path_factory.mktemp("torn")
     ledgers = Ledgers(folder)
     reserve(ledgers, SMALL)
-    path = only(ledgers).path
+    path = ledgers.path
     whole = path.read_bytes()
     reserve(ledgers, SMALL)
     last = path.read_bytes()[len(whole) :]
@@ -44,16 +44,26 @@ def test_a_line_torn_by_a_power_cut_takes_nothing_with_it(
 
 def test_zeros_after_a_power_cut_and_a_torn_opening_are_no_end(ledgers: Ledgers) -> None:
     reserve(ledgers, SMALL)
-    path = only(ledgers).path
+    path = ledgers.path
     with path.open("ab") as file:
         file.write(bytes(5000))  # longer than the line that comes next
     reserve(ledgers, SMALL)
     assert len(only(ledgers).runs) == 2
     assert "torn_bytes_cut_before" in path.read_text()
     assert b"\0" not in path.read_bytes()
+    (ledgers.folder / "images.key").unlink()  # it is written after the first line
     path.write_bytes(path.read_bytes()[:50])
     assert ledgers.accounts() == []
     assert reserve(ledgers, SMALL).opened
+
+
+@pytest.mark.parametrize("lose", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
+def test_a_file_that_is_gone_gives_no_fresh_budget(ledgers: Ledgers, lose) -> None:
+    reserve(ledgers, SMALL)
+    lose(ledgers.path)
+    for refused in (ledgers.accounts, lambda: reserve(ledgers, SMALL)):
+        with pytest.raises(LedgerError, match=r"ledger\.jsonl is gone or empty.*from a backup"):
+            refused()
 
 
 def edit_epsilon(text: str) -> str:
@@ -74,7 +84,7 @@ def swap_lines(text: str) -> str:
 def test_an_edited_ledger_is_refused(ledgers: Ledgers, tamper) -> None:
     for _ in range(3):
         reserve(ledgers, SMALL)
-    path = only(ledgers).path
+    path = ledgers.path
     text = path.read_text()
     assert tamper(text) != text
     path.write_text(tamper(text))
@@ -98,7 +108,7 @@ def test_a_lost_key_is_noticed(ledgers: Ledgers) -> None:
 
 def test_the_ledger_alone_names_no_image(ledgers: Ledgers) -> None:
     reserve(ledgers, SMALL)
-    text = only(ledgers).path.read_text()
+    text = ledgers.path.read_text()
     assert not any(image.content[:16] in text or image.row[:16] in text for image in DATA.images)
     assert DATA.fingerprint[:16] not in text
 
@@ -166,16 +176,16 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_refuses_and_breaks_nothing(tiny: Path) -> None:
     ledgers = Ledgers(tiny / "ledgers")
     reserve(ledgers, SMALL)
-    before = only(ledgers).path.read_bytes()
+    before = ledgers.path.read_bytes()
     filler = tiny / "filler"
     with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
         while file.write(bytes(512)):
             pass
     with pytest.raises(chain.ChainError, match=r"No space left.*not on record is not done"):
         for _ in range(20):  # What is left of the last page may still take some.
-            before = only(ledgers).path.read_bytes()
+            before = ledgers.path.read_bytes()
             reserve(ledgers, SMALL)
-    assert only(ledgers).path.read_bytes() == before
+    assert ledgers.path.read_bytes() == before
     filler.unlink()
     reserve(ledgers, SMALL)
 
@@ -188,9 +198,19 @@ def test_a_directory_that_cannot_be_written_refuses(tiny: Path) -> None:
             reserve(Ledgers(place), SMALL)
 
 
-def test_a_foreign_file_is_named(ledgers: Ledgers) -> None:
+def test_a_line_of_an_unknown_kind_is_refused(ledgers: Ledgers) -> None:
     reserve(ledgers, SMALL)
-    path = ledgers.folder / "x.jsonl"
-    chain.append(path, chain.read(path), {"kind": "other"})
-    with pytest.raises(LedgerError, match=r"x\.jsonl is no ledger"):
+    chain.append(ledgers.path, chain.read(ledgers.path), {"kind": "other"})
+    with pytest.raises(LedgerError, match=r"line 5 of .*ledger\.jsonl is of no kind.*take a newer one"):
+        reserve(ledgers, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"), [({"format": 3}, "no ledger of format 2"), ({"kind": "open"}, "line 1")]
+)
+def test_a_file_of_another_form_is_refused(ledgers: Ledgers, form: dict[str, object], said: str) -> None:
+    ledgers.folder.mkdir()
+    body = {"kind": "begin", "format": 2, "key_check": "", **form}
+    chain.append(ledgers.path, chain.read(ledgers.path), body)
+    with pytest.raises(LedgerError, match=said):
         reserve(ledgers, SMALL)

@@ -20,7 +20,7 @@ from trainer.data import sources, uses
 from trainer.data.record import Record
 from trainer.network.edge_net import EdgeNet
 from trainer.prior.weights import load_prior, save_prior
-from trainer.privacy import accounting, marker, noise, statement
+from trainer.privacy import accounting, choices, marker, noise, statement
 from trainer.privacy.accounting import calibrate, epsilon, gaussian_mu
 from trainer.privacy.batch_check import BatchDependenceError, refuse_batch_dependence
 from trainer.privacy.ledger import Budget, LedgerError, Ledgers, Mode
@@ -350,8 +350,10 @@ def test_the_statement_says_how_these_settings_came_to_be(task: Task, tmp_path: 
     prior = ROOT / "trainer/prior/prior.npz"
     tuned, cost, training = told(FixedFeatures(device="cpu"), prior, "usual")
     assert cost == "none"
-    assert "about 95 settings, by cross-validation on the train and val splits" in tuned
-    assert "shape of the network: of about 40 networks and priors, by cross-validation" in tuned
+    assert f"about {choices.HEADS} settings, by cross-validation on the train and val splits" in tuned
+    assert (
+        f"shape of the network: of about {choices.NETWORKS} networks and priors, by cross-validation" in tuned
+    )
     assert "threshold of likeness: chosen on the validation split" in tuned
     assert "procedural images only" in tuned
     assert training["prior_sha256"] in tuned
@@ -361,7 +363,7 @@ def test_the_statement_says_how_these_settings_came_to_be(task: Task, tmp_path: 
     assert "given by hand: steps 100; how they were found is not in epsilon" in tuned
     assert cost == "not in epsilon: see tuned"
     tuned, cost, training = told(DpSgd(rate=0.1), None, "all")
-    assert "60 settings" not in tuned
+    assert f"{choices.HEADS} settings" not in tuned
     assert "phantoms" not in tuned
     assert "no prior" in tuned
     assert "engine dp-sgd, depth all, rate 0.1, prior none" in tuned

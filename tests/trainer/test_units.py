@@ -86,7 +86,7 @@ def test_another_cap_makes_no_other_data_set(tmp_path: Path) -> None:
 
 def test_surrogates_are_called_so() -> None:
     mixed = [record(0, "p"), record(1, "q", known=False)]
-    assert group(mixed, "patient", 8).units.words == "patient (surrogate ids: 1 of 2 patients are a guess)"
+    assert group(mixed, "patient", 8).units.words == "patient (surrogate ids: some patients are a guess)"
     clusters = [record(0, cluster="g1"), record(1, cluster="g1"), record(2, "p", cluster="g2")]
     made = group(clusters, "patient", 8)
     assert made.units.count == 2

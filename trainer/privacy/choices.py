@@ -12,6 +12,9 @@ NETWORKS = 40
 """Priors, shapes of the network and sets of its features that were compared, about."""
 ALL = f"about {HEADS + NETWORKS}"
 WHERE = "by cross-validation on the train and val splits of the public benchmark"
+SO_FAR = (
+    f"by this export, {ALL} settings of head and network had been compared {WHERE}, which no ledger counts"
+)
 NETWORK = f"shape of the network: of about {NETWORKS} networks and priors, {WHERE}"
 LOOKED = (
     "kinds of phantoms chosen with the network, and drawn from general knowledge after a look at about a "

@@ -31,7 +31,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument(
         "--reason",
         default="",
-        help="why more may be spent than a ledger that is taken over allowed; stays on record as a raise",
+        help="why more may be spent than another ledger with some of the images allows; stays on record",
     )
     add_ledger(each)
     add_another(each)
@@ -95,7 +95,7 @@ def add_another(parser: argparse.ArgumentParser) -> None:
 
 def _open(args: argparse.Namespace) -> int:
     from trainer.data import dataset
-    from trainer.privacy.ledger import Budget, LedgerError, Ledgers, default_folder
+    from trainer.privacy.ledger import Budget, Ledgers, default_folder
     from trainer.privacy.marker import Index
     from trainer.privacy.units import data_set, group
 
@@ -103,8 +103,6 @@ def _open(args: argparse.Namespace) -> int:
     if not records:
         raise dataset.DataError(f"no image is in split {args.split!r}")
     grouped = group(records, args.unit, args.cap)
-    if not args.delta < 1 / grouped.units.count:
-        raise LedgerError(f"delta {args.delta} must be below 1/n = {1 / grouped.units.count:.2g}")
     data = data_set(data_name(args), grouped.records, grouped.units)
     budget, index = Budget(args.epsilon, args.delta), Index(args.data, args.another)
     account = Ledgers(args.ledger or default_folder()).open(data, budget, index, args.reason)
@@ -149,8 +147,8 @@ def _record(args: argparse.Namespace) -> int:
     from trainer.privacy.ledger import Ledgers, default_folder
 
     folder = args.ledger or default_folder()
-    account = Ledgers(folder).record(args.id, tuple(args.release), args.reason)
-    run, budget = account.runs[-1], account.allowed
+    account, run = Ledgers(folder).record(args.id, tuple(args.release), args.reason)
+    budget = account.allowed
     print(
         f"ledger {account.id}: run {run.id} is on record, epsilon {run.epsilon:.3f} alone; spent by releases "
         f"{account.spent():.3f} of budget epsilon {budget.epsilon:g} at delta {budget.delta:g}; about "
@@ -190,34 +188,46 @@ def _table(account: Account) -> Table:
         table.add_column(name, justify="right")
     so_far: dict[str, list[Run]] = {"release": [], "research": []}
     for run in account.runs:
+        if _only_counted(account, run):
+            continue
         so_far[run.mode].append(run)
         delta = account.budget.delta if account.budget and run.mode == "release" else run.delta
         all_so_far = together(so_far[run.mode], delta)
         mode = f"research ({run.public})" if run.public else run.mode
-        figures = (f"{run.epsilon:.3f}", f"{all_so_far:.3f}")
-        table.add_row(run.id, run.time, mode, run.engine, _state(run), *figures)
+        figures = (f"{run.epsilon:.3f}", f"{all_so_far:.3f}")  # "inf": without privacy
+        table.add_row(run.id, run.time, mode, run.engine, _state(account, run), *figures)
     return table
 
 
-def _state(run: Run) -> str:
-    if run.recorded:
-        return "recorded afterwards"
-    if run.taken_over:
-        return "taken over"
-    return "finished" if run.finished else "not finished, counted"
+def _only_counted(account: Account, run: Run) -> bool:
+    """Whether it stands in the table of another ledger alone: research, or a run per another unit."""
+    return run.account != account.id and (run.mode == "research" or run.unit != account.unit)
+
+
+def _state(account: Account, run: Run) -> str:
+    state = "finished" if run.finished else "not finished, counted"
+    state = "recorded afterwards" if run.recorded else state
+    return state if run.account == account.id else f"{state}, on ledger {run.account}"
 
 
 def _summary(account: Account) -> str:
+    more = sum(_only_counted(account, run) for run in account.runs)
+    others = (
+        [f"  on other ledgers, {more} runs for research or per another unit saw some of these images"]
+        if more
+        else []
+    )
     if account.budget is None:
-        return "  no budget: no release was made of these images yet\n"
+        return "\n".join(["  no budget: no release was made of these images yet", *others]) + "\n"
     first = (
         f"  budget epsilon {account.budget.epsilon:g} at delta {account.budget.delta:g}; "
         f"spent by releases {account.spent():.3f}; left: one run of about {account.left():.3f}"
     )
-    parts = [first]
+    parts = [first, *others]
     parts += [f"  budget raised: {reason}" for reason in account.raised]
     parts += [f"  recorded afterwards: {run.recorded}" for run in account.of("release") if run.recorded]
     parts += [f"  other ledgers hold runs on the index: {reason}" for reason in account.elsewhere]
-    if account.continued_by:
-        parts.append(f"  continued by ledger {account.continued_by}")
+    parts += [
+        f"  shares images with ledger {each.id}: a run has to fit there, too" for each in account.shares_with
+    ]
     return "\n".join(parts) + "\n"

@@ -44,13 +44,23 @@ def read_key(folder: Path) -> bytes | None:
     return key if len(key) == _KEY_BYTES else None
 
 
-def make_key(folder: Path) -> bytes:
-    """Make the key of a new directory, and say loudly that it is a new one.
+def new_key(folder: Path) -> bytes:
+    """A key for a new directory, which is said loudly to be a new one; `write_key` puts it there."""
+    print(
+        f"NOTE: {folder} is a new directory of ledgers. What was spent on these images and stands in a "
+        "ledger elsewhere is not known here, another user's included; if there is one, name it with --ledger",
+        file=sys.stderr,
+    )
+    return secrets.token_bytes(_KEY_BYTES)
+
+
+def write_key(folder: Path, key: bytes) -> None:
+    """Put the key of a new directory on disk.
 
     Raises:
         LedgerError: it cannot be written.
     """
-    path, key = folder / KEY, secrets.token_bytes(_KEY_BYTES)
+    path = folder / KEY
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as file:
@@ -59,9 +69,17 @@ def make_key(folder: Path) -> bytes:
             os.fsync(file.fileno())
     except OSError as error:
         raise LedgerError(f"{path} cannot be used ({error.strerror}); nothing was done") from None
-    print(
-        f"NOTE: {folder} is a new directory of ledgers. What was spent on these images and stands in a "
-        "ledger elsewhere is not known here, another user's included; if there is one, name it with --ledger",
-        file=sys.stderr,
-    )
+
+
+def the_key(folder: Path) -> bytes:
+    """The key of a directory that has ledgers.
+
+    Raises:
+        LedgerError: it is not there, or cannot be read.
+    """
+    key = read_key(folder)
+    if key is None:
+        raise LedgerError(
+            f"{folder / KEY} is missing or damaged; give the directory of the ledgers with --ledger"
+        )
     return key

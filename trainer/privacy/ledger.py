@@ -1,28 +1,25 @@
-"""What training has spent on a data set, on disk, so that a budget holds over runs, crashes and years.
+"""What training has spent on each data set, on disk, so that a budget holds over runs, crashes and years.
 
-A directory holds one `chain` file per data set, and the key under which images are digested. A run is
-written down *before* it looks at a private image, so that one that crashes counts. Release runs compose
-(`composition`) with every release run before them, and together they stay within the budget.
-Research runs, on public benchmarks, are counted beside, without a limit; no release is made of them.
-
-Images are known by their content: an index that was renamed, split or mixed is no new data set. One rule
-makes that sound: a release is charged to a ledger only if every release run of every other ledger that
-holds one of its images is on that ledger, too.
+A directory holds one file, a `chain`, and the key under which images are digested. A run is written down
+*before* it looks at a private image, so that one that crashes counts. A release run composes (`composition`)
+with every release run before it that saw one of its images, whatever the index was called, and it has to fit
+into the budget of every ledger that holds one of them. Research runs, on public benchmarks, are counted
+beside, without a limit; no release is made of them.
 """
 
 from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from trainer.privacy import account as accounts
-from trainer.privacy import accounting, chain, folder, marker, refusals, take_over
-from trainer.privacy.account import FORMAT, Account, Budget, LedgerError, Mode, Run
+from trainer.privacy import accounting, book, chain, folder, marker, refusals
+from trainer.privacy.account import Account, Budget, LedgerError, Mode, Run
+from trainer.privacy.book import Book
 from trainer.privacy.fingerprint import DataSet, mark
 from trainer.privacy.folder import KEY, default_folder
 from trainer.privacy.spend import Spend, to_json
@@ -39,7 +36,7 @@ __all__ = [
     "default_folder",
 ]
 
-
+FILE = "ledger.jsonl"
 CHECKED = "edge ledger"
 """What is marked with a directory's key, so that another key is noticed."""
 RECORDED = "outside"
@@ -54,8 +51,11 @@ class Reservation:
     run: Run
     opened: bool
     """Whether this run opened the ledger."""
-    research: tuple[Run, ...]
-    """All research runs on record that saw any of the images."""
+
+    @property
+    def research(self) -> tuple[Run, ...]:
+        """All research runs on record that saw any of the images."""
+        return self.account.of("research")
 
 
 class Ledgers:
@@ -63,65 +63,60 @@ class Ledgers:
 
     def __init__(self, path: Path) -> None:
         self.folder = path
+        self.path = path / FILE
 
-    def accounts(self) -> list[Account]:
-        """All ledgers, by the name of their file.
+    def read(self) -> Book:
+        """Everything on record.
 
         Raises:
-            ChainError: one of them was damaged or edited.
-            LedgerError: one of them is of no known form.
+            ChainError: the file was damaged or edited.
+            LedgerError: it is gone, or of no known form.
         """
-        found = (accounts.read(path) for path in sorted(self.folder.glob("*.jsonl")))
-        return [each for each in found if each is not None]
+        found = book.read(self.path)
+        if not found.chain.lines and folder.read_key(self.folder) is not None:
+            raise LedgerError(
+                f"{self.path} is gone or empty, and its key is there: what was spent stood in it. Restore it "
+                "from a backup; until then nothing is trained with this directory"
+            )
+        return found
+
+    def accounts(self) -> list[Account]:
+        """All ledgers; see `read`."""
+        return self.read().accounts()
 
     def open(
         self, data: DataSet, budget: Budget, index: marker.Index | None = None, reason: str = ""
     ) -> Account:
-        """Open a ledger. What was spent on any of its images is taken over from the ledgers that hold them.
-
-        So is every raise of their budgets, with its reason. One that research alone opened has no budget yet:
-        it is given one in the same way.
+        """Give a data set its ledger and budget. Everything spent on any of its images counts there.
 
         Args:
             data: the data set.
             budget: of all release runs on it.
             index: where it was read from: its note must not name another directory, and is left there.
-            reason: why the budget is another one than that of a ledger taken over; a raise.
+            reason: why the budget is above that of another ledger with some of the images, which is raised.
 
         Raises:
-            LedgerError: it has a budget already, another ledger has some of the images under another unit, or
-                more than a ledger taken over allowed is asked for without a reason.
-            ChainError: the directory or a ledger in it cannot be used.
+            LedgerError: it has a budget already, some of its images are held under another unit, delta is
+                too large, or more than another ledger allows is asked for without a reason.
+            ChainError: the directory cannot be used.
         """
+        refusals.refuse_large_delta(budget, data.count)
         with chain.locked(self.folder):
-            there = self.accounts()
-            known = self._known(index)
-            key = self._key(there)
-            mine = next((each for each in there if each.id == _id(key, data)), None)
-            if mine is not None and mine.budget is not None:
+            found, key, known = self._ready(index)
+            own, name = data.keyed(key), _id(key, data)
+            others = [found.account(each) for each in found.sharing(own) if each != name]
+            if name in found.ids and found.account(name).budget is not None:
                 raise LedgerError(
-                    f"this data set has a ledger with a budget, {mine.id}; see trainer ledger show and "
-                    "trainer ledger raise"
+                    f"this data set has a ledger with a budget, {name}; see trainer ledger show and trainer "
+                    "ledger raise"
                 )
-            own = data.keyed(key)
-            overlapping = [each for each in refusals.overlapping(there, own) if each is not mine]
-            refusals.refuse_other_unit(data.unit, own, [each for each in overlapping if each.of("release")])
-            before = [each for each in overlapping if each.unit == data.unit and _binds(each)]
-            raised = take_over.refuse_silent_raise(before, budget, reason)
-            taken = take_over.take_over(before, [] if mine is None else [run.id for run in mine.runs])
-            if raised:
-                taken["raises"].append(_budget_body(budget, reason.strip()))
-            if mine is None:
-                made = self._open(key, data, budget, {**taken, **known})
-            else:
-                made = _extend(
-                    mine, {"kind": "take over", "time": _now(), "budget": _plain(budget), **taken, **known}
-                )
-            if index is not None:
-                marker.leave(index, mark(key, CHECKED), self.folder, made.id)
-            for each in before:
-                _extend(each, {"kind": "continued", "time": _now(), "by": made.id})
-            return made
+            refusals.refuse_other_unit(data.unit, own, others)
+            refusals.refuse_silent_raise(budget, others, reason)
+            found = self._add_data(found, key, data)
+            found = self._raise_others(found, name, budget, reason)
+            found = self._append(found, {**_budget(name, budget, ""), **known})
+            self._note(index, found, name)
+            return found.account(name)
 
     def reserve(
         self,
@@ -138,48 +133,44 @@ class Ledgers:
 
         Args:
             data: what it will be trained on.
-            spend: everything that it will release.
-            mode: ``release`` is held to the budget, ``research`` only counted.
+            spend: everything that it will release; empty for research without privacy.
+            mode: ``release`` is held to the budgets, ``research`` only counted.
             engine: its name, for people.
             budget: the run's own epsilon and delta; the ledger's budget, if it has none yet.
             public: for research, the benchmark that the images belong to.
             index: where the data set was read from; see `open`.
 
         Raises:
-            LedgerError: the budget does not allow it, the data set has changed, or the unit differs.
+            LedgerError: a budget does not allow it, the data set has changed, or the unit differs.
             ChainError: the record cannot be written, or was tampered with.
         """
-        body = {**_run_body(mode, engine, spend, budget.delta), "public": public}
+        body = _run_body(mode, engine, spend, budget.delta, public)
         with chain.locked(self.folder):
-            there = self.accounts()
-            known = self._known(index)
-            key = self._key(there)
-            own = data.keyed(key)
-            account = next((each for each in there if each.id == _id(key, data)), None)
-            others = [
-                each for each in refusals.overlapping(there, own) if account is None or each.id != account.id
-            ]
-            if mode == "release":
-                refusals.refuse_changed(data, own, account, others)
-            elif account is None:
+            found, key, known = self._ready(index)
+            own, name = data.keyed(key), _id(key, data)
+            others = [found.account(each) for each in found.sharing(own) if each != name]
+            if mode == "research" and name not in found.ids:
                 # A part of a benchmark is charged to the whole: every image is charged at least its own.
-                account = next((each for each in others if refusals.holds(each, data.unit, own)), None)
-            opened = account is None
-            if account is None:
-                account = self._open(
-                    key, data, budget if mode == "release" else None, take_over.take_over(())
-                )
+                name = next((each.id for each in others if _holds(each, data.unit, own)), name)
             if mode == "release":
-                account = _with_budget(account, budget)
-                refusals.refuse_overspending(account, spend)
-            account = _extend(account, {**body, "time": _now(), **known})
-            if index is not None:
-                marker.leave(index, mark(key, CHECKED), self.folder, account.id)
-        return Reservation(account, account.runs[-1], opened, _research((account, *others)))
-
-    def research(self, account: Account) -> tuple[Run, ...]:
-        """All research runs on record that saw any of its images."""
-        return _research(refusals.overlapping(self.accounts(), account.images))
+                refusals.refuse_large_delta(budget, data.count)
+                refusals.refuse_other_unit(data.unit, own, others)
+                if name not in found.ids or found.account(name).budget is None:
+                    refusals.refuse_changed(data.name, own, others)
+            if name not in found.ids:
+                found = self._add_data(found, key, data)
+            opened = not any(run.account == name for run in found.account(name).runs)
+            opened &= found.account(name).budget is None
+            if mode == "release":
+                account = found.account(name)
+                allowed = account.budget or budget
+                refusals.refuse_overspending(replace(account, budget=allowed), spend)
+                if account.budget is None:
+                    found = self._append(found, _budget(name, allowed, ""))
+            found = self._append(found, {**body, "ledger": name, **known})
+            self._note(index, found, name)
+        account = found.account(name)
+        return Reservation(account, account.runs[-1], opened)
 
     def finish(self, reservation: Reservation, files: Mapping[str, str] | None = None) -> None:
         """Note that a run ended, and what files it left (name -> SHA-256). It counts either way.
@@ -188,35 +179,34 @@ class Ledgers:
             ChainError: the note cannot be written.
         """
         with chain.locked(self.folder):
-            account = accounts.read(reservation.account.path)
-            if account is not None:
-                body = {"kind": "finished", "time": _now(), "run": reservation.run.id}
-                _extend(account, {**body, "files": dict(files or {})})
+            body = {"kind": "finished", "time": _now(), "run": reservation.run.id, "files": dict(files or {})}
+            self._append(self.read(), body)
 
     def raise_budget(self, account_id: str, budget: Budget, reason: str) -> Account:
         """Allow more. It stays on record, with its reason, and in each statement made from then on.
+
+        Other ledgers with some of the images that allow less are raised with it: a run has to fit into each.
 
         Raises:
             LedgerError: there is no such ledger, no reason is given, or it is no raise.
         """
         with chain.locked(self.folder):
-            account = self._named(account_id, self.accounts())
+            found = self.read()
+            old = self._named(found, account_id).allowed
             if not reason.strip():
                 raise LedgerError("a raise needs a reason: it will be read with every model made from now on")
-            old = account.budget
-            if old is not None and (budget.delta != old.delta or budget.epsilon <= old.epsilon):
+            if budget.delta != old.delta or budget.epsilon <= old.epsilon:
                 raise LedgerError(
                     f"expected an epsilon above {old.epsilon:g} at the same delta {old.delta:g}, so that "
                     "what was promised can be compared with what is allowed now"
                 )
-            return _extend(account, _budget_body(budget, reason.strip()))
+            found = self._raise_others(found, account_id, budget, reason)
+            return self._append(found, _budget(account_id, budget, reason)).account(account_id)
 
-    def record(self, account_id: str, spend: Spend, reason: str) -> Account:
+    def record(self, account_id: str, spend: Spend, reason: str) -> tuple[Account, Run]:
         """Put a release on record that was made outside of the ledgers. It counts as any release run does.
 
-        It has happened, so no budget stops it, and none is raised for it. It stands in every ledger that
-        holds one of the images, under one name: each of them must count it. Where a crash left it in some of
-        them, the same call completes it.
+        It has happened, so no budget stops it, and none is raised for it.
 
         Args:
             account_id: ledger of the images that it was made of, whose unit of privacy it had.
@@ -224,117 +214,108 @@ class Ledgers:
             reason: what it was: every later statement repeats it.
 
         Raises:
-            LedgerError: there is no such ledger, it has no budget yet, no reason is given, there is no
-                noise, or it is on record already.
+            LedgerError: there is no such ledger, it has no budget yet, no reason is given, or there is no
+                noise.
         """
         with chain.locked(self.folder):
-            there = self.accounts()
-            account = self._named(account_id, there)
+            found = self.read()
+            account = self._named(found, account_id)
             if not reason.strip():
                 raise LedgerError("say with --reason what was released: every later statement repeats it")
-            body = _run_body("release", RECORDED, spend, account.allowed.delta)
-            body |= {"time": _now(), "public": "", "recorded": reason.strip()}
-            held = [each for each in refusals.overlapping(there, account.images) if each.unit == account.unit]
-            same = {each.id: run for each in held for run in each.runs if _same(run, spend, body["recorded"])}
-            missing = [each for each in held if each.id not in same]
-            if not missing:
-                raise LedgerError(
-                    "this release is on record already; if this is another one, say so with --reason"
-                )
-            for run in same.values():
-                body |= {"run": run.id, "time": run.time}
-            for each in missing:
-                _extend(each, body)
-            return _reread(account.path)
+            body = _run_body("release", RECORDED, spend, account.allowed.delta, "", reason.strip())
+            account = self._append(found, {**body, "ledger": account_id}).account(account_id)
+            return account, account.runs[-1]
 
-    def _named(self, account_id: str, there: Sequence[Account]) -> Account:
-        account = next((each for each in there if each.id == account_id), None)
-        if account is None:
-            known = ", ".join(each.id for each in there) or "none"
+    def _named(self, found: Book, account_id: str) -> Account:
+        if account_id not in found.ids:
+            known = ", ".join(found.ids) or "none"
             raise LedgerError(f"there is no ledger {account_id!r} in {self.folder}; there is {known}")
-        return account
+        return found.account(account_id)
 
-    def _open(self, key: bytes, data: DataSet, budget: Budget | None, more: Mapping[str, Any]) -> Account:
-        """Write the opening, which is one line: what is taken over is on record with it, or nothing is."""
-        own = _id(key, data)
-        path = self.folder / f"{own}.jsonl"
-        body: dict[str, Any] = {
-            "kind": "open",
+    def _append(self, found: Book, body: dict[str, Any]) -> Book:
+        return Book(chain.append(self.path, found.chain, body))
+
+    def _add_data(self, found: Book, key: bytes, data: DataSet) -> Book:
+        name = _id(key, data)
+        if name in found.ids:
+            return found
+        body = {
+            "kind": "data",
             "time": _now(),
-            "format": FORMAT,
-            "ledger": own,
-            "key_check": mark(key, CHECKED),
+            "ledger": name,
             "name": data.name,
             "unit": data.unit,
             "adjacency": f"add or remove one {data.unit}",
             "units": data.count,
-            "budget": None if budget is None else _plain(budget),
-            **more,
             "images": data.keyed(key),
         }
-        chain.append(path, chain.read(path), body)
-        return _reread(path)
+        return self._append(found, body)
 
-    def _known(self, index: marker.Index | None) -> dict[str, Any]:
-        """What the note beside the index says against this directory, to go on record; see `marker`."""
-        if index is None:
-            return {}
+    def _raise_others(self, found: Book, name: str, budget: Budget, reason: str) -> Book:
+        for other in found.account(name).shares_with:
+            was = other.allowed
+            if was.epsilon < budget.epsilon:
+                found = self._append(found, _budget(other.id, Budget(budget.epsilon, was.delta), reason))
+        return found
+
+    def _ready(self, index: marker.Index | None) -> tuple[Book, bytes, dict[str, Any]]:
+        """The book, its key, made if this is its first use, and what the index's note says against it."""
+        found = self.read()
+        known = {} if index is None else marker.refuse_another(index, found, self.folder)
         key = folder.read_key(self.folder)
-        return marker.refuse_another(index, "" if key is None else mark(key, CHECKED), self.folder)
+        if key is None and found.empty:
+            # The first line, then the key: where the key is, nothing can be missing but by loss.
+            key = folder.new_key(self.folder)
+            self.path.unlink(missing_ok=True)
+            begin = {"kind": "begin", "time": _now(), "format": book.FORMAT, "key_check": mark(key, CHECKED)}
+            found = self._append(Book(chain.read(self.path)), begin)
+            folder.write_key(self.folder, key)
+        if key is None or found.key_check != mark(key, CHECKED):
+            raise LedgerError(
+                f"{self.folder / KEY} is not the key that {self.path} was made with, so no image is known "
+                "again; restore it from a backup"
+            )
+        return found, key, known
 
-    def _key(self, there: Sequence[Account]) -> bytes:
-        """The key of the directory, made with its first ledger; checked against every ledger."""
-        key = folder.read_key(self.folder)
-        if key is None and not there:
-            key = folder.make_key(self.folder)
-        for each in there:
-            if key is None or each.chain.lines[0].body["key_check"] != mark(key, CHECKED):
-                raise LedgerError(
-                    f"{self.folder / KEY} is not the key that ledger {each.id} was made with, so no image is "
-                    "known again; restore it from a backup"
-                )
-        assert key is not None
-        return key
-
-
-def _research(there: Sequence[Account]) -> tuple[Run, ...]:
-    return tuple({run.id: run for each in there for run in each.of("research")}.values())
+    def _note(self, index: marker.Index | None, found: Book, name: str) -> None:
+        if index is not None:
+            marker.leave(index, found, self.folder, name)
 
 
-def _same(run: Run, spend: Spend, reason: str) -> bool:
-    return run.recorded == reason and run.spend == spend
+def _holds(account: Account, unit: str, own: Mapping[str, str]) -> bool:
+    """Whether all images are in a ledger as they are, under the same unit."""
+    return account.unit == unit and own.items() <= account.images.items()
 
 
-def _with_budget(account: Account, budget: Budget) -> Account:
-    return account if account.budget is not None else _extend(account, _budget_body(budget, ""))
-
-
-def _binds(account: Account) -> bool:
-    """Whether something was spent or promised there."""
-    return account.budget is not None or bool(account.of("release"))
-
-
-def _run_body(mode: Mode, engine: str, spend: Spend, delta: float) -> dict[str, Any]:
-    alone = accounting.epsilon(spend, delta)
-    if not math.isfinite(alone):
+def _run_body(
+    mode: Mode, engine: str, spend: Spend, delta: float, public: str, recorded: str = ""
+) -> dict[str, Any]:
+    alone = accounting.epsilon(spend, delta) if spend else math.inf
+    if not math.isfinite(alone) and (mode == "release" or spend):
         raise LedgerError("a run with a release without noise has no epsilon, so no ledger can hold it")
     return {
         "kind": "run",
+        "time": _now(),
         "run": secrets.token_hex(4),
         "mode": mode,
         "engine": engine,
-        "epsilon": alone,
+        "epsilon": alone if spend else None,
         "delta": delta,
         "spend": to_json(spend),
+        "public": public,
+        "recorded": recorded,
     }
 
 
-def _budget_body(budget: Budget, reason: str) -> dict[str, Any]:
-    return {"kind": "budget", "time": _now(), **_plain(budget), "reason": reason}
-
-
-def _plain(budget: Budget) -> dict[str, float]:
-    return {"epsilon": budget.epsilon, "delta": budget.delta}
+def _budget(name: str, budget: Budget, reason: str) -> dict[str, Any]:
+    return {
+        "kind": "budget",
+        "time": _now(),
+        "ledger": name,
+        "epsilon": budget.epsilon,
+        "delta": budget.delta,
+        "reason": reason.strip(),
+    }
 
 
 def _id(key: bytes, data: DataSet) -> str:
@@ -343,15 +324,3 @@ def _id(key: bytes, data: DataSet) -> str:
 
 def _now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _extend(account: Account, body: dict[str, Any]) -> Account:
-    chain.append(account.path, account.chain, body)
-    return _reread(account.path)
-
-
-def _reread(path: Path) -> Account:
-    account = accounts.read(path)
-    if account is None:
-        raise LedgerError(f"{path} does not hold what was just written to it; check the disk")
-    return account

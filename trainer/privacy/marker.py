@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.privacy.account import LedgerError
+from trainer.privacy.book import Book
 
 OPTION = "--another-ledger"
 
@@ -38,24 +39,26 @@ def beside(index: Path) -> Path:
     return path.with_name(path.name + ".ledger")
 
 
-def refuse_another(index: Index, key_check: str, folder: Path) -> dict[str, Any]:
-    """Refuse a directory of ledgers that is not the one which the note names.
+def refuse_another(index: Index, book: Book, folder: Path) -> dict[str, Any]:
+    """Refuse a directory of ledgers that is not the one which the note names, or not as far as it was then.
 
     Args:
         index: what is to be trained on.
-        key_check: of the directory's key, as its ledgers have it; empty if it has no key yet.
+        book: what the directory has on record.
         folder: the directory.
 
     Returns:
         What goes on record with the run: empty, or the reason and the directory before.
 
     Raises:
-        LedgerError: another directory holds what was spent, and no reason was given; or the note is damaged.
+        LedgerError: another directory holds what was spent, or this one has lost it, and no reason was
+            given; or the note is damaged.
     """
     path = beside(index.path)
     try:
         said = json.loads(path.read_text("utf-8"))
         check, where, ids = str(said["key_check"]), str(said["directory"]), [str(x) for x in said["ledgers"]]
+        line, head = int(said["line"]), str(said["head"])
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -67,9 +70,18 @@ def refuse_another(index: Index, key_check: str, folder: Path) -> dict[str, Any]
             f"{path} is damaged: it names the ledgers that runs on this index were charged to. Restore it; "
             "or take it away, name those ledgers yourself with --ledger, and it will be written anew"
         ) from None
-    if check == key_check:
-        return {}
-    if not index.another.strip():
+    lines = book.chain.lines
+    if check == book.key_check:
+        if len(lines) >= line and lines[line - 1].hash == head:
+            return {}
+        if not index.another.strip():
+            raise LedgerError(
+                f"the ledgers in {folder} have lost what runs on {index.path} were charged there (says "
+                f"{path}): an older copy was restored, or lines were cut off. Restore the newest backup. If "
+                f'there is none, say so with {OPTION} "reason": it stays on record and in every later '
+                "statement"
+            )
+    elif not index.another.strip():
         raise LedgerError(
             f"runs on {index.path} were charged to ledger {', '.join(ids)} in {where} (says {path}), "
             f"and {folder} knows nothing of them. Name that directory with --ledger. If it is lost, or those "
@@ -79,21 +91,19 @@ def refuse_another(index: Index, key_check: str, folder: Path) -> dict[str, Any]
     return {"elsewhere": {"reason": index.another.strip(), "directory": where, "ledgers": ids}}
 
 
-def leave(index: Index, key_check: str, folder: Path, ledger: str) -> None:
-    """Write the note, or add a ledger to it. Where that is not possible there is none, and it is said."""
+def leave(index: Index, book: Book, folder: Path, ledger: str) -> None:
+    """Write the note, or bring it up to date. Where that is not possible there is none, and it is said."""
     path = beside(index.path)
-    known: list[str] = []
     try:
         said = json.loads(path.read_text("utf-8")) if path.exists() else {}
-        if said.get("key_check") == key_check:
-            known = said["ledgers"]
-        if ledger in known:
-            return
+        known = said["ledgers"] if said.get("key_check") == book.key_check else []
         about = {
             "what": "runs on this index are charged to these ledgers; keep this file beside it",
             "directory": str(folder.resolve()),
-            "key_check": key_check,
-            "ledgers": [*known, ledger],
+            "key_check": book.key_check,
+            "ledgers": list(dict.fromkeys([*known, ledger])),
+            "line": len(book.chain.lines),
+            "head": book.chain.head,
             "written": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         path.write_text(json.dumps(about, indent=2) + "\n", "utf-8")

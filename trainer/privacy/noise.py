@@ -19,9 +19,9 @@ SOURCE = "operating system CSPRNG (os.urandom), Box-Muller in float64, sum of fo
 
 
 def uniform(count: int) -> NDArray[np.float64]:
-    """Numbers in the open interval (0, 1), 53 bits each."""
-    bits = np.frombuffer(os.urandom(8 * count), np.uint64) >> np.uint64(11)
-    return np.asarray((bits.astype(np.float64) + 0.5) * 2.0**-53, np.float64)
+    """Numbers in the open interval (0, 1), 52 bits each: with 53, the largest would be rounded to 1."""
+    bits = np.frombuffer(os.urandom(8 * count), np.uint64) >> np.uint64(12)
+    return np.asarray((bits.astype(np.float64) + 0.5) * 2.0**-52, np.float64)
 
 
 def normal(count: int) -> NDArray[np.float64]:

@@ -11,9 +11,10 @@ from trainer.data.content import digests
 from trainer.data.record import Record
 from trainer.privacy import voucher as vouchers
 from trainer.privacy.fingerprint import mark
-from trainer.privacy.ledger import KEY, Account, LedgerError, Ledgers, Run
+from trainer.privacy.folder import the_key
+from trainer.privacy.ledger import Account, LedgerError, Ledgers, Run
 from trainer.privacy.spend import to_json
-from trainer.privacy.statement import in_ledger
+from trainer.privacy.statement import renewed
 
 
 def confirm(
@@ -61,8 +62,7 @@ def by_now(privacy: Privacy, folder: Path) -> Privacy:
         ChainError: a ledger was damaged or edited.
     """
     account, run = _find(privacy, folder)
-    about = in_ledger(account, run, Ledgers(folder).research(account))
-    return privacy.model_copy(update={"ledger": about})
+    return renewed(privacy, account, run)
 
 
 def overlap(account: Account, folder: Path, records: Sequence[Record]) -> int:
@@ -72,24 +72,22 @@ def overlap(account: Account, folder: Path, records: Sequence[Record]) -> int:
         LedgerError: the key of the ledgers cannot be read.
         DataError: an image cannot be read.
     """
-    try:
-        key = (folder / KEY).read_bytes()
-    except OSError as error:
-        raise LedgerError(f"{folder / KEY} cannot be read ({error.strerror}); give --ledger") from None
+    key = the_key(folder)
     return sum(mark(key, each) in account.images for each in digests(records))
 
 
 def _find(privacy: Privacy, folder: Path) -> tuple[Account, Run]:
     said = privacy.model_extra or {}
     names = said.get("ledger") or {}
-    account = next((each for each in Ledgers(folder).accounts() if each.id == names.get("id")), None)
-    if account is None:
+    found = Ledgers(folder).read()
+    if names.get("id") not in found.ids:
         raise LedgerError(
             f"ledger {names.get('id')}, which the run was charged to, is not in {folder}; give its "
             "directory with --ledger"
         )
-    run = next((each for each in account.of("release") if each.id == names.get("run")), None)
-    if run is None or to_json(run.spend) != said.get("releases"):
+    account, run = found.account(names["id"]), found.run(str(names.get("run")))
+    mine = run is not None and (run.account, run.mode) == (account.id, "release")
+    if run is None or not mine or to_json(run.spend) != said.get("releases"):
         raise LedgerError(
             f"ledger {account.id} has no release run {names.get('run')} that spent what the run directory "
             "says: the directory was edited, or the run was made for research. Train with --mode release"

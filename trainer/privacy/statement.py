@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -138,24 +138,38 @@ def privacy_statement(
             "noise_source": noise.SOURCE,
             "tuned": recipe.words + _research(reservation),
             "tuning_cost": ("none" if recipe.free and not reservation.research else choices.NOT_FREE),
-            "ledger": in_ledger(account, run, reservation.research),
-            "not_covered": (
-                f"The unit is one {name}. "
-                + (
-                    "A patient with several images is protected less: for "
-                    if name == "image"
-                    else "Of several patients together, for example a family, for "
-                )
-                + ", for ".join(f"{size} together epsilon is {value:.1f}" for size, value in groups.items())
-                + ". A picture that is in the training set twice"
-                + ("" if name == "image" else " under two names")
-                + ", for example mirrored, is protected less: as for 2 together"
-                + f". The number of {name}s, their number in each group of classes and their modality are "
-                "treated as public. What is shown of single test images, and figures measured on them, are "
-                "no part of it. The guarantee is of this one run; what all release runs on these images "
-                "spent together stands beside it."
-            ),
+            "ledger": in_ledger(account, run),
+            "not_covered": _not_covered(name, groups),
         }
+    )
+
+
+def renewed(privacy: Privacy, account: Account, run: Run) -> Privacy:
+    """The statement of a release as it stands by now: what has been done and learnt since is told, too."""
+    tuned = privacy.tuned
+    update: dict[str, object] = {"ledger": in_ledger(account, run)}
+    if choices.SO_FAR not in tuned and choices.WHERE in tuned:
+        update["tuned"] = f"{tuned}; {choices.SO_FAR}"
+    said = (privacy.model_extra or {}).get("group_epsilon") or {}
+    groups = {int(size): float(value) for size, value in said.items()}
+    return privacy.model_copy(update={**update, "not_covered": _not_covered(account.unit, groups)})
+
+
+def _not_covered(name: str, groups: Mapping[int, float]) -> str:
+    more = (
+        "A patient with several images is protected less: for "
+        if name == "image"
+        else "Of several patients together, for example a family, for "
+    )
+    sizes = ", for ".join(f"{size} together epsilon is {value:.1f}" for size, value in groups.items())
+    return (
+        f"The unit is one {name}. {more}{sizes}. A picture that is in the training set twice"
+        + ("" if name == "image" else " under two names")
+        + ", for example mirrored, is protected less: as for 2 together. The names of the classes, the "
+        f"number of {name}s, their number in each group of classes, their modality and how images were split "
+        "are treated as public. What is shown of single test images, and figures measured on them, are no "
+        "part of it. The guarantee is of this one run; what all release runs on these images spent together "
+        "stands beside it."
     )
 
 
@@ -178,16 +192,18 @@ def _research(reservation: Reservation) -> str:
     if not runs:
         return ""
     benchmarks = ", ".join(sorted({run.public for run in runs if run.public}))
+    bare = sum(not run.spend for run in runs)
     return (
         f"; but {len(runs)} research runs saw some of these images, as a public benchmark ({benchmarks}), "
-        "and what their makers learnt from them is not in epsilon"
+        + (f"{bare} of them without privacy, " if bare else "")
+        + "and what their makers learnt from them is not in epsilon"
     )
 
 
-def in_ledger(account: Account, run: Run, research: Sequence[Run]) -> dict[str, object]:
+def in_ledger(account: Account, run: Run) -> dict[str, object]:
     """What the ledger says by now of a run and of all that was made of its images, as plain data."""
     about: dict[str, object] = {"id": account.id, "run": run.id, "line": run.line, "hash": run.hash}
-    about["research_runs"] = len(research)
+    about["research_runs"] = len(account.of("research"))
     if run.public:
         about["public"] = run.public
     if account.budget is not None:

@@ -102,9 +102,9 @@ def group(records: Sequence[Record], unit: UnitName, cap: int | None = None) -> 
 def _owners(records: Sequence[Record]) -> tuple[list[str], str]:
     """The patient of each record by one column for all: a patient must not be two units under two names."""
     if all(record.patient for record in records):
-        made_up = len({record.patient for record in records if not record.patient_known})
-        of_all = len({record.patient for record in records})
-        note = f"surrogate ids: {made_up} of {of_all} patients are a guess" if made_up else ""
+        # No number: one patient would change it, and it leaves without noise.
+        guessed = any(not record.patient_known for record in records)
+        note = "surrogate ids: some patients are a guess" if guessed else ""
         return [record.patient for record in records], note
     lacking = sum(_lacks_group(record) for record in records)
     if lacking:

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.privacy.ledger import KEY, LedgerError, Ledgers, Reservation
+from trainer.privacy.folder import the_key
+from trainer.privacy.ledger import LedgerError, Ledgers, Reservation
 
 
 def vouch(folder: Path, reservation: Reservation, files: Mapping[str, str]) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def vouch(folder: Path, reservation: Reservation, files: Mapping[str, str]) -> d
         files: what it left, name -> SHA-256.
 
     Raises:
-        OSError: the key cannot be read.
+        LedgerError: the key cannot be read.
     """
     said = {"ledger": reservation.account.id, "run": reservation.run.id, "files": dict(files)}
     return {**said, "mark": _mark(folder, said)}
@@ -40,22 +41,15 @@ def redeem(folder: Path, voucher: Mapping[str, Any]) -> None:
         ChainError: the ledger still cannot be written.
     """
     said = {name: value for name, value in voucher.items() if name != "mark"}
-    try:
-        right = hmac.compare_digest(_mark(folder, said), str(voucher.get("mark")))
-    except OSError as error:
-        raise LedgerError(f"{folder / KEY} cannot be read ({error.strerror}); give --ledger") from None
+    right = hmac.compare_digest(_mark(folder, said), str(voucher.get("mark")))
     ledgers = Ledgers(folder)
-    found = [
-        Reservation(account, run, opened=False, research=())
-        for account in ledgers.accounts()
-        for run in account.runs
-        if (account.id, run.id) == (said.get("ledger"), said.get("run"))
-    ]
-    if not (right and found):
+    found = ledgers.read()
+    run = found.run(str(said.get("run")))
+    if not right or run is None or run.account != said.get("ledger"):
         raise LedgerError("the voucher of the run was not made with these ledgers, or was edited")
-    ledgers.finish(found[0], said["files"])
+    ledgers.finish(Reservation(found.account(run.account), run, opened=False), said["files"])
 
 
 def _mark(folder: Path, said: Mapping[str, Any]) -> str:
     text = "finished " + json.dumps(said, sort_keys=True)
-    return hmac.new((folder / KEY).read_bytes(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(the_key(folder), text.encode(), hashlib.sha256).hexdigest()

@@ -38,9 +38,9 @@ def keep(
         try:
             text = json.dumps(vouch(ledgers, reservation, files), indent=2) + "\n"
             (where / run_record.VOUCHER).write_text(text, "utf-8")
-        except OSError as lost:
+        except (LedgerError, OSError) as lost:
             _tell(
-                f"and no voucher could be made ({lost.strerror}). The model is in {where}; no release can be "
+                f"and no voucher could be made ({lost}). The model is in {where}; no release can be "
                 "exported of it, because nobody could tell that it is this run's"
             )
         else:
