@@ -148,8 +148,17 @@ def test_the_table_says_how_many_settings_were_tried(folder: Path) -> None:
     text = (folder / "comparison.md").read_text()
     assert "| runs | settings tried |" in text
     assert "each tried with epochs 5; 1 of them diverged" in text
+    assert "(rate at an end of what was tried: further values might do better)" in text
     assert "about 135 networks, priors and settings of the head were compared by cross-validation" in text
     assert "settings tried" in (folder / "comparison.html").read_text()
+
+
+def test_a_best_value_between_others_is_no_end(folder: Path) -> None:
+    tried = [{"settings": {"rate": rate}, "score": score} for rate, score in ((1, 0.6), (2, 0.7), (3, 0.6))]
+    search = {"chosen": {"rate": 2}, "tried": tried, "seconds": 1.0}
+    results.save(folder, made("resnet50", 1, 0.70, DRAWS, search=search))
+    report.write(folder, list(results.load(folder).values()), {}, 3, html=False)
+    assert "at an end" not in (folder / "comparison.md").read_text()
 
 
 def test_page_has_a_plot_and_every_row(folder: Path) -> None:

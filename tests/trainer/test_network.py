@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx
 import pytest
@@ -42,9 +44,26 @@ def test_no_layer_mixes_images(net: EdgeNet, inputs: np.ndarray) -> None:
     assert torch.allclose(alone, together, atol=1e-5)
 
 
+def macs(model: onnx.ModelProto) -> int:
+    """Multiply-accumulates of one image, over convolutions and matrix products."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {
+        each.name: [side.dim_value for side in each.type.tensor_type.shape.dim]
+        for each in [*inferred.value_info, *inferred.output]
+    }
+    weights = {each.name: list(each.dims) for each in model.graph.initializer}
+    total = 0
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            total += math.prod(shapes[node.output[0]]) * math.prod(weights[node.input[1]][1:])
+        elif node.op_type == "Gemm":
+            total += math.prod(weights[node.input[1]])
+    return total
+
+
 def test_it_is_small_enough_for_the_box(net: EdgeNet) -> None:
     models = [onnx_graph.build(net, which) for which in ("fp32", "fp16")]
-    assert onnx_graph.macs(models[0]) <= 350_000_000
+    assert 100_000_000 < macs(models[0]) <= 350_000_000
     assert sum(len(each.SerializeToString()) for each in models) <= 8_000_000
 
 

@@ -25,6 +25,7 @@ from trainer.network.edge_net import EdgeNet
 from trainer.privacy.spend import Spend
 from trainer.privacy.units import Units
 from trainer.training.fixed_features import FixedFeatures
+from trainer.training.plain_head import plain_head
 from trainer.training.task import Task
 
 RIDGE = 1e-5
@@ -183,29 +184,8 @@ class PlainHead:
 
     def __call__(self, records: Cached) -> Head:
         """Train by L-BFGS."""
-        features, labels, mask = records.features[:, 0], records.labels, records.mask
-        count = int(records.group_of_class.max()) + 1
-        means = torch.stack(
-            [
-                features[records.groups == group].mean(0)
-                if bool((records.groups == group).any())
-                else torch.zeros(features.shape[1])
-                for group in range(count)
-            ]
-        )
-        centred = features - means[records.groups]
-        weight = torch.zeros(len(records.group_of_class), features.shape[1], requires_grad=True)
-        optimizer = torch.optim.LBFGS([weight], max_iter=self.iterations, line_search_fn="strong_wolfe")
-
-        def closure() -> Tensor:
-            optimizer.zero_grad()
-            loss = fn.cross_entropy(centred @ weight.T + mask, labels) + self.ridge * (weight**2).sum()
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss
-
-        optimizer.step(closure)  # type: ignore[no-untyped-call]
-        final = weight.detach()
-        return Head(final, -(final * means[records.group_of_class]).sum(1))
+        of_class = records.group_of_class
+        return Head(*plain_head(records.features, records.labels, of_class, self.ridge, self.iterations))
 
 
 class SmallNet(nn.Sequential):

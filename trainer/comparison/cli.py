@@ -48,6 +48,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def _compare(args: argparse.Namespace) -> int:
     from trainer.comparison import machine, material, recipes, report, results, run
+    from trainer.comparison.plan import Plan
     from trainer.data import dataset, uses
     from trainer.privacy.cli import data_name
     from trainer.privacy.ledger import default_folder
@@ -56,7 +57,7 @@ def _compare(args: argparse.Namespace) -> int:
     chosen = recipes.choose(args.rows)
     if args.list:
         for recipe in chosen:
-            print(f"{recipe.row:<22}{recipe.title}; {recipe.source}")
+            print(f"{recipe.row:<26}{recipe.title}; {recipe.source}")
         return 0
     if args.data is None or args.out is None:
         raise recipes.ComparisonError("say on what to compare and where to write: --data INDEX --out FOLDER")
@@ -69,9 +70,9 @@ def _compare(args: argparse.Namespace) -> int:
     index = Index(args.data, args.another)
     terms = material.research(args.ledger or default_folder(), data_name(args), args.public, records, index)
     images = material.load(records, judged, terms, uses.read_uses(args.uses))
-    plan = run.Plan(chosen, args.seeds, args.out, where, effort, args.delta, args.prior, args.time_limit)
+    plan = Plan(chosen, args.seeds, args.out, where, effort, args.delta, args.prior, args.time_limit)
     missing = run.compare(plan, images)
-    whole = run.Plan(recipes.RECIPES, args.seeds, args.out, where, effort, args.delta, args.prior)
+    whole = Plan(recipes.RECIPES, args.seeds, args.out, where, effort, args.delta, args.prior)
     found = run.current(whole, images, results.load(args.out))
     written = report.write(args.out, found, missing, args.seeds, html=args.html)
     print(written)

@@ -39,8 +39,8 @@ CODE: dict[str, tuple[str, ...]] = {
         "comparison/scattering.py", *SMALL_PRIOR, *_PLAIN, *_PRIVATE,
     ),
     "ours": (*_SHIPPED, "training/fixed_features.py", *_PRIVATE),
-    "plain-head": (*_SHIPPED, *_PLAIN),
-    "fine-tune": (*_SHIPPED, *_PLAIN),
+    "plain-head": (*_SHIPPED, *_PLAIN, "training/plain_head.py"),
+    "fine-tune": (*_SHIPPED, *_PLAIN, "training/plain_head.py"),
     "probe": ("data/shortcuts.py",),
 }  # fmt: skip
 """Method -> files and folders, seen from the trainer's, that decide what its rows become, beside `IMAGES`.

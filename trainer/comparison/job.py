@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,6 @@ class Made:
     """Time of what an earlier repetition had already done."""
     parameters: int = 0
     """Numbers that were trained on the images."""
-    model: dict[str, Any] = field(default_factory=dict)
 
 
 def digest(arrays: Iterable[NDArray[Any]]) -> str:

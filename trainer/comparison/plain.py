@@ -19,6 +19,7 @@ from trainer.comparison.recipes import ComparisonError
 from trainer.network.augment import augment
 from trainer.network.standardise import standardise
 from trainer.progress import progress
+from trainer.training.plain_head import plain_head
 from trainer.training.task import Task
 
 CHUNK = 64
@@ -143,45 +144,7 @@ def answering(
 
 
 def convex_head(features: Tensor, task: Task, ridge: float, iterations: int = 80) -> tuple[Tensor, Tensor]:
-    """The linear head on fixed features without privacy, by L-BFGS until it stands still.
-
-    Args:
-        features: (N, V, D), V views of each record.
-        task: their labels and classes.
-        ridge: weight decay.
-        iterations: at most.
-
-    Returns:
-        Weight (classes, D), bias (classes,).
-    """
-    count, _, width = features.shape
-    means = group_means(features, task)
+    """`plain_head` of a task: weight (classes, D), bias (classes,), of features (N, V, D)."""
     names = [use.group for use in task.intended_use]
     of_class = torch.tensor([names.index(each.group) for each in task.classes])
-    labels = torch.from_numpy(task.labels)
-    centred = features - means[of_class[labels]][:, None]
-    weight = torch.zeros(len(task.classes), width, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight], max_iter=iterations, line_search_fn="strong_wolfe")
-    every = np.arange(count)
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = task.loss(centred @ weight.T, every).mean() + ridge * (weight**2).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    final = weight.detach()
-    return final, -(final * means[of_class]).sum(1)
-
-
-def group_means(features: Tensor, task: Task) -> Tensor:
-    """Exact mean feature of each group of classes, (groups, D), of (N, V, D)."""
-    names = [use.group for use in task.intended_use]
-    of_class = np.array([names.index(each.group) for each in task.classes])
-    own = of_class[task.labels]
-    mean = features.mean(1)
-    zero = torch.zeros(features.shape[2])
-    return torch.stack(
-        [mean[torch.from_numpy(own == k)].mean(0) if (own == k).any() else zero for k in range(len(names))]
-    )
+    return plain_head(features, torch.from_numpy(task.labels), of_class, ridge, iterations)

@@ -24,7 +24,7 @@ NOTE = (
     "modality have no meaningful figure without the modality known."
 )
 SEARCH = (
-    "Settings tried: each recipe but ours and the probe chose among three values of one setting, by "
+    "Settings tried: each recipe but ours and the probe chose among three or four values of one setting, by "
     "trainings on four fifths of the training groups, judged on the rest (the large networks for a third of "
     f"their epochs, DP-SGD from scratch with one view). Ours had more: {choices.ALL} networks, priors and "
     f"settings of the head were compared {choices.WHERE}, so it is ahead by what such a search gains, and "
@@ -149,12 +149,23 @@ def recipes(rows: Sequence[Row]) -> list[str]:
         if search:
             values = ", ".join(f"{name} {value:g}" for name, value in search["chosen"].items())
             how += f"; {values}, the best of {len(search['tried'])} on held-out training groups"
+            how += _at_an_end(search)
             less = search.get("shortened", {}).items()
             how += "".join(f", each tried with {name} {value:g}" for name, value in less)
             failed = sum(each["score"] is None for each in search["tried"])
             how += f"; {failed} of them diverged" if failed else ""
         said.append(f"{recipe.title} ({recipe.row}): {recipe.source}. Settings: {how}.")
     return said
+
+
+def _at_an_end(search: dict[str, Any]) -> str:
+    """Says so where the best value is the least or the largest that was tried."""
+    ends = []
+    for name, best in search["chosen"].items():
+        tried = [each["settings"][name] for each in search["tried"]]
+        if len(tried) > 1 and best in {min(tried), max(tried)}:
+            ends.append(name)
+    return f" ({', '.join(ends)} at an end of what was tried: further values might do better)" if ends else ""
 
 
 def markdown(rows: Sequence[Row], gone: Sequence[Difference], found: Sequence[Result]) -> str:

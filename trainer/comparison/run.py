@@ -6,54 +6,27 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import torch
 
-from trainer.comparison import machine, results, small_prior
+from trainer.comparison import machine, results
 from trainer.comparison.answers import judge
-from trainer.comparison.features import warm, warm_already
+from trainer.comparison.estimate import expected
+from trainer.comparison.features import warm
 from trainer.comparison.identity import key
 from trainer.comparison.job import Job
 from trainer.comparison.material import Material
 from trainer.comparison.methods import METHODS, changed
-from trainer.comparison.recipes import ComparisonError, Effort, Recipe
+from trainer.comparison.plan import Item, Plan
+from trainer.comparison.recipes import ComparisonError, Recipe
 from trainer.comparison.results import Result
-from trainer.comparison.search import candidates, searched, tried_so_far
+from trainer.comparison.search import searched
 from trainer.evaluation import reads
-
-SHARED = "shared"
-"""In the folder of a comparison: what rows share."""
-FULL = 4200
-"""Training images that `Recipe.minutes` speaks of."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What was asked for."""
-
-    recipes: Sequence[Recipe]
-    repetitions: int
-    folder: Path
-    device: torch.device
-    effort: Effort
-    delta: float
-    prior: Path
-    minutes: float | None = None
-    """Stop between rows after this time; None for never."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One repetition of one row that is still to be made."""
-
-    recipe: Recipe
-    repetition: int
-
 
 Missing = dict[tuple[str, int], str]
 """Row and repetition -> why there is no result."""
@@ -70,16 +43,16 @@ def compare(plan: Plan, material: Material) -> Missing:
         done = results.load(plan.folder)
         items, missing = plan_items(plan, material, done)
         for place, item in enumerate(items):
-            estimate = _seconds(item, plan, material, done)
-            left = sum(_seconds(each, plan, material, done) for each in items[place:])
-            stop = _stop(plan, time.monotonic() - started, estimate)
+            before = items[place - 1].recipe.row if place else ""
+            times = expected(items[place:], plan, material, done, before)
+            stop = _stop(plan, time.monotonic() - started, times[0])
             if stop:
                 missing |= {(each.recipe.row, each.repetition): stop for each in items[place:]}
                 _say(f"stopped: {stop}")
                 break
             name = f"{item.recipe.title}{_at(item.recipe)}, repetition {item.repetition}"
-            _say(f"[{place + 1}/{len(items)}] {name}; about {_minutes(left)} left in all")
-            if place and items[place - 1].recipe.row != item.recipe.row:
+            _say(f"[{place + 1}/{len(items)}] {name}; about {_minutes(sum(times))} left in all")
+            if place and before != item.recipe.row:
                 material.cache.clear()
                 if plan.device.type == "cuda":
                     torch.cuda.empty_cache()
@@ -144,7 +117,7 @@ def _one(item: Item, plan: Plan, material: Material) -> Result:
         repetition=item.repetition,
         delta=plan.delta,
         prior=plan.prior,
-        shared=plan.folder / SHARED,
+        shared=plan.shared,
     )
     warm(job)
     meter = machine.Meter(plan.device)
@@ -188,25 +161,6 @@ def _one(item: Item, plan: Plan, material: Material) -> Result:
         draws=judged.draws,
         figures=judged.figures,
     )
-
-
-def _seconds(item: Item, plan: Plan, material: Material, done: Mapping[tuple[str, int], Result]) -> float:
-    """What a repetition is expected to take: as long as another one of its row, else what its recipe says."""
-    recipe, effort = item.recipe, plan.effort
-    mark = key(recipe, effort, material, plan.delta, plan.prior)
-    same = [each for (name, _), each in done.items() if name == recipe.row and each.key == mark]
-    if effort == "quick":
-        once = 10.0
-    else:
-        once = 60 * recipe.cost(effort) * max(0.02, len(material.train.records) / FULL)
-    if same:
-        once = float(same[-1].cost["seconds"] or 0)
-    if item.repetition > 1 or not recipe.search or effort == "quick":
-        return once
-    if not warm_already(recipe.with_effort(effort), plan.folder / SHARED):
-        once += 60 * small_prior.MINUTES
-    tried, every = len(tried_so_far(recipe.row, mark, plan.folder).get("tried", ())), len(candidates(recipe))
-    return once * (1 + recipe.search_cost(effort) * (every - tried) / every)
 
 
 def _stop(plan: Plan, spent: float, estimate: float) -> str:

@@ -26,8 +26,6 @@ BATCH = 48
 SEED = 2024
 """Public: nothing private depends on it."""
 STYLE = "detailed"
-MINUTES = 15.0
-"""On two cores, about."""
 CODE = ("comparison/small_prior.py", "comparison/small_networks.py", "network/standardise.py", "phantoms")
 """Files and folders of the trainer that decide what it becomes."""
 

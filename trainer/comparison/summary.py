@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ DIFFERENCES: tuple[tuple[str, str, str], ...] = (
             ("both-eps2", "both feature sets, whitened"),
             ("prior-eps2", "procedural prior"),
             ("scattering-eps2", "scattering"),
+            ("scattering-whitened-eps2", "scattering, whitened"),
             ("scratch-eps2", "from scratch"),
             ("probe", "the shortcut probe"),
         )
@@ -97,7 +97,7 @@ class Row:
         if first is not None and first.search:
             return str(len(first.search["tried"]))
         if self.recipe.search and (first is None or first.effort != "quick"):
-            return str(prod(len(values) for values in self.recipe.search.values()))
+            return str(self.recipe.values)
         return self.recipe.tried
 
     def mean_cost(self, name: str) -> float | None:

@@ -8,7 +8,6 @@ InstanceNormalization over groups, the form that all of them know.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -203,23 +202,6 @@ def check_types(model: onnx.ModelProto, wanted: int) -> None:
     strange = [name for name, kind in weights.items() if kind not in {wanted, TensorProto.INT64}]
     if strange:
         raise ValueError(f"weights of another type: {', '.join(strange)}")
-
-
-def macs(model: onnx.ModelProto) -> int:
-    """Multiply-accumulates of one image, over convolutions and matrix products."""
-    inferred = shape_inference.infer_shapes(model).graph
-    shapes = {
-        each.name: [side.dim_value for side in each.type.tensor_type.shape.dim]
-        for each in [*inferred.value_info, *inferred.output]
-    }
-    weights = {each.name: list(each.dims) for each in model.graph.initializer}
-    total = 0
-    for node in model.graph.node:
-        if node.op_type == "Conv":
-            total += math.prod(shapes[node.output[0]]) * math.prod(weights[node.input[1]][1:])
-        elif node.op_type == "Gemm":
-            total += math.prod(weights[node.input[1]])
-    return total
 
 
 def run(

@@ -77,20 +77,6 @@ def save_prior(path: Path, net: EdgeNet, about: dict[str, Any] | None = None) ->
     _write(path, arrays, about)
 
 
-def stamp(path: Path, about: dict[str, Any]) -> None:
-    """Write a provenance into a prior that was made before its maker wrote one; the weights stay as they are.
-
-    Raises:
-        ValueError: the file is no prior, or has a provenance already.
-    """
-    net = EdgeNet(1)
-    if load_prior(path, net).provenance is not None:
-        raise ValueError(f"{path} says where it comes from; what it says is not replaced")
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    _write(path, arrays, about)
-
-
 def load_prior(path: Path, net: EdgeNet) -> Origin:
     """Read what `save_prior` wrote into ``net``; its head is left alone.
 
