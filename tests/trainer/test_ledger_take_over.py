@@ -79,7 +79,7 @@ def test_the_reason_for_another_directory_is_taken_over_from_an_opening(
 def test_the_command_takes_a_reason(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def opened(path: Path, epsilon: int, *more: str) -> int:
         words = f"ledger open {path} --epsilon {epsilon} --delta 1e-3 --ledger {tmp_path}/ledgers".split()
-        return cli.main([*words, *more])
+        return cli.main([*words, "--unit", "image", *more])
 
     assert opened(index, 2) == 0
     first, *rows = index.read_text().splitlines(keepends=True)
