@@ -98,9 +98,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
         return int(args.run(args))
-    except (DataError, UseError, BundleError, ValueError, OSError) as error:
+    except OSError as error:
+        print(f"trainer: {_in_words(error)}", file=sys.stderr)
+        return 2
+    except (DataError, UseError, BundleError, ValueError) as error:
         print(f"trainer: {error}", file=sys.stderr)
         return 2
+
+
+def _in_words(error: OSError) -> str:
+    """A file that cannot be used, without the system's numbers."""
+    if error.filename is None:
+        return error.strerror or str(error) or type(error).__name__
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename} does not exist; check the path"
+    reason = error.strerror or type(error).__name__
+    return f"{error.filename} cannot be used ({reason}); check the path and who may use it"
 
 
 if __name__ == "__main__":

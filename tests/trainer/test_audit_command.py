@@ -31,7 +31,7 @@ def command(*words: object) -> int:
 @pytest.fixture(scope="module")
 def run(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("audited") / "run"
-    basic = ("--data", index, "--epsilon", 2, "--delta", 1e-5, "--out", out)
+    basic = ("--data", index, "--epsilon", 2, "--delta", 1e-5, "--unit", "image", "--out", out)
     assert command("fit", *basic, "--steps", 6, "--views", 1, "--ledger", out.parent / "ledgers") == 0
     return out
 

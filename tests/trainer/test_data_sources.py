@@ -43,6 +43,7 @@ def listed(hospital: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> l
 
 def fit(index: Path, out: Path, *words: str) -> int:
     fixed = ["fit", "--data", str(index), "--out", str(out), "--epsilon", "2", "--delta", "1e-5"]
+    fixed += ["--unit", "image"]
     return cli.main([*fixed, "--ledger", str(out / "ledgers"), *words])
 
 

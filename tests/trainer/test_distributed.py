@@ -112,6 +112,7 @@ def test_noise_is_added_once_for_all_processes(
 def test_fit_under_torchrun_keeps_one_ledger_and_writes_one_run(index: Path, tmp_path: Path) -> None:
     options = {"data": index, "epsilon": 8, "delta": 1e-5, "depth": "all", "steps": 1, "sampling-rate": 1}
     options |= {"out": tmp_path / "run", "ledger": tmp_path / "ledger", "device": "cpu", "physical": 4}
+    options["unit"] = "image"
     words = [
         "-m",
         "trainer",

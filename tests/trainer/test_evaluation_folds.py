@@ -76,7 +76,7 @@ def test_folds_take_the_recipe_of_a_run_and_stand_in_the_ledger_by_name(
 
 def test_a_run_from_another_prior_gives_no_folds(index: Path, tmp_path: Path) -> None:
     words = ["fit", "--data", index, "--out", tmp_path / "run", "--epsilon", 2, "--delta", 1e-3]
-    more = ["--views", 1, "--steps", 3, "--mode", "research", "--public", "drawn"]
+    more = ["--unit", "image", "--views", 1, "--steps", 3, "--mode", "research", "--public", "drawn"]
     assert cli.main([str(word) for word in (*words, *more)]) == 0
     assert fold_training.of_run(tmp_path / "run").prior is not None
     record = json.loads((tmp_path / "run" / "run.json").read_text())

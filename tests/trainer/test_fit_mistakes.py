@@ -34,7 +34,7 @@ def command(*words: object) -> int:
 
 def fit(index: Path, folder: Path, *more: object, out: Path | None = None) -> int:
     basic = ("--data", index, "--epsilon", 2, "--delta", 1e-5, "--ledger", folder / "ledgers")
-    return command("fit", *basic, "--out", out or folder / "run", "--device", "cpu", *more)
+    return command("fit", *basic, "--unit", "image", "--out", out or folder / "run", "--device", "cpu", *more)
 
 
 def spent(folder: Path) -> int:
@@ -66,6 +66,11 @@ NO_GPU = pytest.param(
         (["--depth", "last", "--fixed-views", 4, "--cache-mib", 1], "1 are allowed"),
         (["--per-patient", 3], "--per-patient protects nobody without --unit patient"),
         (["--public", "x"], "--public is for research runs"),
+        (["--epsilon", 0], "--epsilon 0: expected a number above 0"),
+        (["--delta", 1], "--delta 1: expected a number between 0 and 1"),
+        (["--split", "tset"], "the data has test, train. Name one of these, or make"),
+        (["--data", "nowhere.csv"], "nowhere.csv does not exist; give a CSV index"),
+        (["--prior", "nowhere.npz"], "nowhere.npz does not exist"),
     ],
 )
 def test_a_setting_that_makes_no_sense_spends_nothing(
@@ -75,6 +80,67 @@ def test_a_setting_that_makes_no_sense_spends_nothing(
     assert said in capsys.readouterr().err
     assert spent(tmp_path) == 0
     assert not (tmp_path / "run").exists()
+
+
+def test_what_the_guarantee_protects_is_never_assumed(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    promise = ("--epsilon", 2, "--delta", 1e-5, "--ledger", tmp_path / "ledgers")
+    for words in (
+        ("fit", "--data", index, "--out", tmp_path / "run", *promise),
+        ("ledger", "open", index, *promise),
+    ):
+        assert command(*words) == 2
+        told = capsys.readouterr().err
+        assert "say with --unit what the guarantee protects" in told
+        assert "take image where each patient has one image" in told
+    assert spent(tmp_path) == 0
+
+
+@pytest.mark.parametrize("mode", [(), ("--mode", "research", "--public", "drawn")])
+def test_an_index_that_would_leave_nothing_to_judge_by_spends_nothing(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: tuple[str, ...]
+) -> None:
+    whole = index.with_name("whole.csv")
+    whole.write_text(index.read_text().replace(",test,", ",train,"))
+    assert fit(whole, tmp_path, *mode) == 2
+    told = capsys.readouterr().err
+    assert "none would be left to judge the network on" in told
+    assert "trainer split" in told
+    assert spent(tmp_path) == 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_whoever_keeps_test_images_elsewhere_may_train_on_all(index: Path, tmp_path: Path) -> None:
+    whole = index.with_name("whole.csv")
+    whole.write_text(index.read_text().replace(",test,", ",train,"))
+    assert fit(whole, tmp_path, "--no-test") == 0
+    assert spent(tmp_path) == 1
+
+
+def test_a_class_name_of_two_groups_is_named(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index.write_text(index.read_text().replace("head_even", "even").replace("chest_even", "even"))
+    assert fit(index, tmp_path) == 2
+    assert "a class name stands in two groups: even in mri_brain and xr_chest" in capsys.readouterr().err
+    assert spent(tmp_path) == 0
+
+
+def test_what_is_not_there_is_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = tmp_path / "gone"
+    for words, remedy in (
+        (("evaluate", "--bundle", gone, "--data", gone), "trainer export"),
+        (("audit", "--run", gone, "--data", gone), "trainer fit --out"),
+        (("export", "--run", gone, "--keys", gone, "--out", tmp_path / "bundle"), "trainer fit --out"),
+        (("split", gone, "--out", tmp_path / "new.csv"), "give a CSV index"),
+        (("fit", "--data", gone, "--unit", "image", "--epsilon", 2, "--delta", 1e-5, "--out", gone), "CSV"),
+    ):
+        assert command(*words) == 2
+        told = capsys.readouterr().err
+        assert "does not exist" in told
+        assert remedy in told
+        assert "Errno" not in told
 
 
 def test_a_place_that_cannot_be_written_or_is_taken_spends_nothing(

@@ -40,6 +40,8 @@ def run(request: pytest.FixtureRequest, index: Path, tmp_path_factory: pytest.Te
         2,
         "--delta",
         1e-5,
+        "--unit",
+        "image",
         "--out",
         out,
         "--depth",
@@ -196,6 +198,7 @@ def test_a_second_run_on_the_same_images_is_refused(
 ) -> None:
     ledgers = run.parent / "ledgers"
     words = ["fit", "--data", index, "--epsilon", 2, "--delta", 1e-5, "--out", tmp_path / "again"]
+    words += ["--unit", "image"]
     assert command(*words, "--prior", "none", "--depth", "all", "--steps", 4, "--ledger", ledgers) == 2
     assert "would be spent" in capsys.readouterr().err
     assert not (tmp_path / "again").exists()
@@ -269,7 +272,7 @@ def test_two_runs_differ_though_torch_is_seeded() -> None:
     ("words", "said"),
     [
         (["--delta", "0.03"], "1/n"),
-        (["--epsilon", "-1"], "epsilon > 0"),
+        (["--epsilon", "-1"], "--epsilon -1: expected a number above 0"),
         (["--only", "chest_ct"], "procedural"),
         (["--split", "nowhere"], "nowhere"),
     ],
@@ -281,6 +284,7 @@ def test_what_makes_no_sense_is_refused(
         "--data": str(index),
         "--epsilon": "2",
         "--delta": "1e-5",
+        "--unit": "image",
         "--out": str(tmp_path / "run"),
         "--steps": "2",
     }

@@ -123,7 +123,7 @@ def test_lines_that_were_cut_off_are_noticed(tmp_path: Path, monkeypatch: pytest
 def test_the_command_takes_a_reason(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def opened(path: Path, epsilon: int, *more: str) -> int:
         words = f"ledger open {path} --epsilon {epsilon} --delta 1e-3 --ledger {tmp_path}/ledgers".split()
-        return cli.main([*words, *more])
+        return cli.main([*words, "--unit", "image", *more])
 
     assert opened(index, 2) == 0
     first, *rows = index.read_text().splitlines(keepends=True)

@@ -43,8 +43,8 @@ def command(words: str) -> None:
 def test_no_name_of_the_index_is_in_an_exported_bundle(hospital: Path, tmp_path: Path) -> None:
     ledgers, bundle, figures = tmp_path / "ledgers", tmp_path / "bundle", tmp_path / "e.json"
     command(
-        f"fit --data {hospital} --epsilon 2 --delta 1e-5 --steps 4 --views 2 --out {tmp_path}/run "
-        f"--ledger {ledgers}"
+        f"fit --data {hospital} --unit image --epsilon 2 --delta 1e-5 --steps 4 --views 2 "
+        f"--out {tmp_path}/run --ledger {ledgers}"
     )
     export = f"export --run {tmp_path}/run --keys {tmp_path}/keys --out {bundle} --ledger {ledgers}"
     command(export)
@@ -70,8 +70,8 @@ def test_no_name_of_the_index_is_in_an_exported_bundle(hospital: Path, tmp_path:
 
 def test_a_run_of_an_earlier_version_names_no_folder_either(hospital: Path, tmp_path: Path) -> None:
     command(
-        f"fit --data {hospital} --epsilon 2 --delta 1e-5 --steps 4 --views 2 --out {tmp_path}/run "
-        f"--ledger {tmp_path}/ledgers"
+        f"fit --data {hospital} --unit image --epsilon 2 --delta 1e-5 --steps 4 --views 2 "
+        f"--out {tmp_path}/run --ledger {tmp_path}/ledgers"
     )
     record, _ = run_record.load(tmp_path / "run")
     earlier = {f"{NAMES[0]}_{number}": {"licence": sources.UNKNOWN} for number in range(20)}

@@ -181,7 +181,7 @@ def test_a_folder_without_patients_cannot_be_trained_per_patient(
     for name in ("a", "b"):
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / "1.png").write_bytes(b"")
-    words = f"fit --data {tmp_path}/data --modality MRI --epsilon 2 --delta 1e-5 --unit patient"
+    words = f"fit --data {tmp_path}/data --modality MRI --epsilon 2 --delta 1e-5 --unit patient --no-test"
     assert cli.main([*words.split(), "--out", str(tmp_path / "run")]) == 2
     assert "patient_id, or group_id, in every row; 2 of 2 rows" in capsys.readouterr().err
 
@@ -392,7 +392,7 @@ def test_a_prior_that_says_nothing_needs_a_persons_word(task: Task, tmp_path: Pa
 def test_research_needs_a_public_benchmark(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = f"fit --data {index} --mode research --epsilon 2 --delta 1e-5 --out {tmp_path}/run"
+    words = f"fit --data {index} --mode research --unit image --epsilon 2 --delta 1e-5 --out {tmp_path}/run"
     assert cli.main(words.split()) == 2
     assert "--public NAME" in capsys.readouterr().err
 

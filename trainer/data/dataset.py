@@ -16,8 +16,8 @@ from trainer.data.index import read_index
 from trainer.data.record import DataError, Record
 
 __all__ = [
-    "DataError", "Record", "UnusableError", "digest", "digests", "load_all", "load_each", "read",
-    "read_folder",
+    "DataError", "Record", "UnusableError", "digest", "digests", "load_all", "load_each", "of_split",
+    "read", "read_folder",
 ]  # fmt: skip
 
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
@@ -43,6 +43,22 @@ def read(path: Path, only: Sequence[str] = (), modality: str = "") -> list[Recor
     if not kept:
         raise DataError(f"{path} names no image")
     return kept
+
+
+def of_split(records: Sequence[Record], split: str) -> list[Record]:
+    """The records of one split.
+
+    Raises:
+        DataError: there are none; which splits there are, and how to make others.
+    """
+    found = [record for record in records if record.split == split]
+    if not found:
+        known = ", ".join(sorted({record.split for record in records}))
+        raise DataError(
+            f"no image is in split {split!r}; the data has {known}. Name one of these, or make train, val "
+            "and test with trainer split INDEX --out INDEX2.csv, before anything is trained on the images"
+        )
+    return found
 
 
 def read_folder(path: Path, modality: str) -> list[Record]:

@@ -48,7 +48,14 @@ def read_rows(path: Path) -> list[Row]:
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
             lines = [(reader.line_num, fields) for fields in reader if any(fields)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except FileNotFoundError:
+        raise DataError(
+            f"{path} does not exist; give a CSV index, or a folder with one folder per class"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DataError(f"{path} cannot be read ({reason}); give a file that you may read") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a CSV index: {error}") from None
     columns = set(header)
     missing = sorted(set(NEEDED) - columns) + ([] if columns & {"task_label", "label"} else ["label"])

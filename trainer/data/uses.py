@@ -7,11 +7,13 @@ the public index are known here; any other data set describes its own in a JSON 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from edge.imaging.bundle import IntendedUse
+from trainer.data.record import Record
 
 
 class UseError(Exception):
@@ -40,6 +42,8 @@ def read_uses(path: Path | None) -> dict[str, IntendedUse]:
         return dict(KNOWN)
     try:
         given = TypeAdapter(dict[str, IntendedUse]).validate_python(json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        raise UseError(f"{path} does not exist; give a JSON object such as {_EXAMPLE}") from None
     except (OSError, ValueError, ValidationError) as error:
         raise UseError(f"{path}: expected a JSON object such as {_EXAMPLE} ({error})") from None
     return {**KNOWN, **given}
@@ -54,3 +58,21 @@ def use_of(modality: str, uses: dict[str, IntendedUse]) -> IntendedUse:
     if modality not in uses:
         raise UseError(f"modality {modality!r} has no intended use; give --uses FILE.json with {_EXAMPLE}")
     return uses[modality]
+
+
+def refuse_ambiguous(records: Sequence[Record], uses: dict[str, IntendedUse]) -> None:
+    """Refuse records of which two groups of classes have a class of one name: nobody could tell them apart.
+
+    Raises:
+        UseError: they do; which classes. Or a modality has no intended use.
+    """
+    groups: dict[str, set[str]] = {}
+    for label, modality in {(record.label, record.modality) for record in records}:
+        groups.setdefault(label, set()).add(use_of(modality, uses).group)
+    twice = {label: sorted(found) for label, found in sorted(groups.items()) if len(found) > 1}
+    if twice:
+        told = "; ".join(f"{label} in {' and '.join(found)}" for label, found in twice.items())
+        raise UseError(
+            f"a class name stands in two groups: {told}. Give each group names of its own in the index, for "
+            "example mri_normal and xr_normal"
+        )

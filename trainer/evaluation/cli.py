@@ -15,6 +15,7 @@ from trainer.data.options import add_data, names
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.parts import PARTS
 from trainer.privacy.cli import add_another, add_ledger
+from trainer.privacy.options import check_budget
 
 if TYPE_CHECKING:
     from edge.imaging.preprocess import Preprocessing
@@ -32,6 +33,11 @@ def _evaluate(args: argparse.Namespace) -> int:
     skip = _known(args.skip)
     # The bundle's own root is good enough for judging figures; a box trusts only the root installed on it.
     root = args.root or args.bundle / "metadata" / "root.json"
+    if not root.is_file():
+        raise EvaluationError(
+            f"{root} does not exist, so {args.bundle} cannot be judged; name the directory that trainer "
+            "export --run RUN --keys KEYS --out BUNDLE made"
+        )
     bundle = Bundle.load(args.bundle, root, datetime.now(timezone.utc), allow_research=True)
     if args.folds:
         _of_folds(args)  # Before a reading of the split is counted.
@@ -120,6 +126,7 @@ def _cross_validate(args: argparse.Namespace) -> int:
     from trainer.data import private_files
     from trainer.evaluation.folds import HEADLINES
 
+    check_budget(args)
     found = _cross_validation(args, args.epsilon, args.delta)
     if args.json:
         private_files.write(args.json, json.dumps(found, indent=2) + "\n")

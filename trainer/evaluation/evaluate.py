@@ -78,14 +78,14 @@ def evaluate(
             with another split.
         EvaluationError: the read cannot be counted.
     """
-    there = [record for record in records if record.split == split]
-    if not there:
-        known = ", ".join(sorted({record.split for record in records}))
-        raise dataset.DataError(f"no image is in split {split!r}; the data has {known}")
+    there = dataset.of_split(records, split)
     group = {each.name: each.group for each in bundle.classes}
     kept = [record for record in there if record.label in group]
     if not kept:
-        raise dataset.DataError("no image of the split is of a class that the bundle knows")
+        raise dataset.DataError(
+            f"no image of split {split!r} is of a class that the bundle knows; it knows "
+            f"{', '.join(group)}. Judge it on an index with these classes, in the same words"
+        )
     leaks.refuse(whole or records)
     key = reads.split_digest(record for record in whole or records if record.split == split)
     number = reads.count_read(key, split, kept, bundle.model_digest("fp32").hex(), ledgers)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.data.options import add_selection
+from trainer.privacy.options import add_unit, check_budget, unit
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,7 +27,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument("--split", default="train")
     each.add_argument("--epsilon", type=float, required=True)
     each.add_argument("--delta", type=float, required=True, help="below 1/n")
-    each.add_argument("--unit", choices=("image", "patient"), default="image")
+    add_unit(each)
     each.add_argument("--per-patient", type=int, dest="cap", help="as in trainer fit")
     each.add_argument(
         "--reason",
@@ -99,10 +100,10 @@ def _open(args: argparse.Namespace) -> int:
     from trainer.privacy.marker import Index
     from trainer.privacy.units import data_set, group
 
-    records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split == args.split]
-    if not records:
-        raise dataset.DataError(f"no image is in split {args.split!r}")
-    grouped = group(records, args.unit, args.cap)
+    chosen = unit(args)
+    check_budget(args)
+    records = dataset.of_split(dataset.read(args.data, args.only, args.modality), args.split)
+    grouped = group(records, chosen, args.cap)
     data = data_set(data_name(args), grouped.records, grouped.units)
     budget, index = Budget(args.epsilon, args.delta), Index(args.data, args.another)
     account = Ledgers(args.ledger or default_folder()).open(data, budget, index, args.reason)

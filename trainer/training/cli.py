@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trainer.data.options import add_data, add_preprocessing, preprocessing
 from trainer.prior import SHIPPED
 from trainer.privacy.cli import add_another, add_ledger, data_name
+from trainer.privacy.options import add_unit, check_budget, unit
 
 if TYPE_CHECKING:
     from trainer.data.record import Record
@@ -30,6 +31,11 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     add_data(each)
     each.add_argument("--split", default="train")
+    each.add_argument(
+        "--no-test",
+        action="store_true",
+        help="train though no image of the index is left to judge the network on",
+    )
     each.add_argument("--uses", type=Path, help="JSON: modality of the index -> intended use")
     each.add_argument("--epsilon", type=float, required=True)
     each.add_argument("--delta", type=float, required=True, help="below 1/n")
@@ -97,12 +103,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--device",
         help="cpu or cuda; default: a GPU where there is one. With --depth head it computes the features",
     )
-    each.add_argument(
-        "--unit",
-        choices=("image", "patient"),
-        default="image",
-        help="what the guarantee protects: one image, or all images of a patient together",
-    )
+    add_unit(each)
     each.add_argument(
         "--per-patient",
         type=int,
@@ -147,10 +148,18 @@ def _train(args: argparse.Namespace) -> int:
     from trainer.training import distributed, fit
     from trainer.training.task import prepare
 
+    chosen = unit(args)
+    check_budget(args)
     known = uses.read_uses(args.uses)
-    records = [r for r in dataset.read(args.data, args.only, args.modality) if r.split == args.split]
-    if not records:
-        raise dataset.DataError(f"no image is in split {args.split!r}")
+    every = dataset.read(args.data, args.only, args.modality)
+    records = dataset.of_split(every, args.split)
+    uses.refuse_ambiguous(records, known)
+    if len(records) == len(every) and not args.no_test:
+        raise fit.FitError(
+            f"every image is in split {args.split!r}: none would be left to judge the network on, and "
+            "images that were trained on can never be. Make splits first, with trainer split INDEX --out "
+            "INDEX2.csv, and train on INDEX2.csv; or give --no-test, if other images are kept to judge it on"
+        )
     engine = fit.ENGINES[args.depth]()
     given = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
     strange = sorted(set(given) - {each.name for each in fields(engine)})
@@ -170,7 +179,7 @@ def _train(args: argparse.Namespace) -> int:
         prior_origin=args.prior_origin,
         index=Index(args.data, args.another),
     )
-    grouped = group(records, args.unit, args.cap)
+    grouped = group(records, chosen, args.cap)
     task = prepare(grouped.records, known, grouped.units, preprocessing(args))
     if not distributed.is_first():
         fit.follow(task, engine, epsilon=args.epsilon, delta=args.delta, prior=prior)

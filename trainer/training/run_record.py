@@ -123,7 +123,16 @@ def read(path: Path) -> Kept:
         record = RunRecord.model_validate_json(files[RECORD])
         with np.load(io.BytesIO(files[NETWORK]), allow_pickle=False) as arrays:
             state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        if not path.is_dir():
+            raise RunError(f"{path} does not exist; name the directory that trainer fit --out made") from None
+        what = Path(str(error.filename)).name if error.filename else "a file"
+        reason = error.strerror or type(error).__name__
+        raise RunError(
+            f"{path} is no run directory of this trainer: {what} cannot be read ({reason}); name the "
+            "directory that trainer fit --out made"
+        ) from None
+    except (EOFError, ValueError, zipfile.BadZipFile) as error:
         raise RunError(
             f"{path} is no run directory of this trainer: {error}; make one with trainer fit --out"
         ) from None
