@@ -175,7 +175,7 @@ def test_a_row_that_fails_is_told_and_the_others_run(
     def broken(job: Job) -> None:
         raise MemoryError("12 GiB")
 
-    monkeypatch.setitem(run.METHODS, "features", broken)
+    monkeypatch.setitem(methods.METHODS, "features", broken)
     out = tmp_path / "out"
     assert compare(drawn, out, "--rows", "scattering-eps2,probe", "--seeds", 1) == 1
     assert set(results.load(out)) == {("probe", 1)}
@@ -318,7 +318,18 @@ def test_dp_sgd_rows_are_searched_too(drawn: Path, tmp_path: Path) -> None:
     (account,) = [
         each for each in Ledgers(tmp_path / "ledgers").accounts() if each.count < len(images.train.records)
     ]
-    assert [run.mode for run in account.runs] == ["research"] * 3
+    assert [run.mode for run in account.runs if run.account == account.id] == ["research"] * 3
+
+
+def test_rows_without_privacy_are_on_record_too(drawn: Path, tmp_path: Path) -> None:
+    recipe = recipes.choose(["ours-head-nodp"])[0]
+    images = loaded(drawn, tmp_path)
+    job = Job(recipe, recipe.with_effort("quick"), images, torch.device("cpu"), 1, 1e-5, SHIPPED, tmp_path)
+    methods.make(job)
+    (account,) = Ledgers(tmp_path / "ledgers").accounts()
+    (run,) = account.of("research")
+    assert (run.engine, run.epsilon, run.spend) == ("ours-head-nodp, without privacy", float("inf"), ())
+    assert run.finished
 
 
 class Steep(torch.nn.Module):

@@ -30,6 +30,8 @@ from trainer.network.augment import augment, network_input
 from trainer.network.edge_net import EdgeNet
 from trainer.prior.weights import load_prior
 from trainer.privacy.batch_check import refuse_batch_dependence
+from trainer.privacy.ledger import Ledgers
+from trainer.privacy.units import data_set
 from trainer.training import fit, run_record
 from trainer.training.dp_sgd import DpSgd
 
@@ -277,3 +279,30 @@ def _with(engine: Any, settings: dict[str, Any]) -> Any:
 
 def _log(probability: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(np.log(np.maximum(probability, 1e-6)), np.float32)
+
+
+def make(job: Job) -> Made:
+    """Train what a job asks for. Whatever looks at the training images is on record before it does.
+
+    Private methods put themselves there, with what they spend.
+
+    Raises:
+        ComparisonError: the job cannot be made as asked for.
+        ValueError: the ledger cannot hold the run; see `trainer.comparison.private`.
+    """
+    method, terms, task = METHODS[job.recipe.method], job.material.terms, job.material.train
+    if job.recipe.epsilon is not None:
+        return method(job)
+    ledgers = Ledgers(terms.ledgers)
+    reservation = ledgers.reserve(
+        data_set(terms.data, task.records, task.units),
+        (),
+        mode="research",
+        engine=f"{job.recipe.row}, without privacy",
+        budget=None,
+        public=terms.public,
+        index=terms.index,
+    )
+    made = method(job)
+    ledgers.finish(reservation)
+    return made

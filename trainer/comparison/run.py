@@ -21,7 +21,7 @@ from trainer.comparison.features import warm
 from trainer.comparison.identity import key
 from trainer.comparison.job import Job
 from trainer.comparison.material import Material
-from trainer.comparison.methods import METHODS, changed
+from trainer.comparison.methods import changed, make
 from trainer.comparison.plan import Item, Plan
 from trainer.comparison.recipes import ComparisonError, Recipe
 from trainer.comparison.results import Result
@@ -130,7 +130,7 @@ def _one(item: Item, plan: Plan, material: Material) -> Result:
         torch.manual_seed(item.repetition)
     else:
         torch.seed()  # Drawn anew; noise and samples come from the operating system whatever this is.
-    made = METHODS[recipe.method](job)
+    made = make(job)
     task = job.material.judged
     number = reads.count_read(
         material.judged_digest, material.split, task.records, made.model_sha256, material.terms.ledgers

@@ -18,7 +18,7 @@ import torch
 
 from trainer.comparison.answers import mean_balanced
 from trainer.comparison.job import Job
-from trainer.comparison.methods import METHODS
+from trainer.comparison.methods import make
 from trainer.comparison.plain import DivergedError
 from trainer.comparison.recipes import ComparisonError, Recipe
 from trainer.comparison.results import write
@@ -77,7 +77,7 @@ def _try(job: Job, settings: Mapping[str, Any]) -> dict[str, Any]:
     # The same start for all, so that settings are compared and not luck.
     torch.manual_seed(0)
     try:
-        made = METHODS[job.recipe.method](job)
+        made = make(job)
     except DivergedError as error:
         return {"settings": settings, "score": None, "failed": str(error)}
     return {"settings": settings, "score": round(mean_balanced(made.answer(job.material), job.material), 4)}

@@ -125,7 +125,7 @@ class Ledgers:
         *,
         mode: Mode,
         engine: str,
-        budget: Budget,
+        budget: Budget | None,
         public: str = "",
         index: marker.Index | None = None,
     ) -> Reservation:
@@ -136,7 +136,8 @@ class Ledgers:
             spend: everything that it will release; empty for research without privacy.
             mode: ``release`` is held to the budgets, ``research`` only counted.
             engine: its name, for people.
-            budget: the run's own epsilon and delta; the ledger's budget, if it has none yet.
+            budget: the run's own epsilon and delta; the ledger's budget, if it has none yet. None where
+                there is no privacy.
             public: for research, the benchmark that the images belong to.
             index: where the data set was read from; see `open`.
 
@@ -144,7 +145,7 @@ class Ledgers:
             LedgerError: a budget does not allow it, the data set has changed, or the unit differs.
             ChainError: the record cannot be written, or was tampered with.
         """
-        body = _run_body(mode, engine, spend, budget.delta, public)
+        body = _run_body(mode, engine, spend, 0.0 if budget is None else budget.delta, public)
         with chain.locked(self.folder):
             found, key, known = self._ready(index)
             own, name = data.keyed(key), _id(key, data)
@@ -152,7 +153,7 @@ class Ledgers:
             if mode == "research" and name not in found.ids:
                 # A part of a benchmark is charged to the whole: every image is charged at least its own.
                 name = next((each.id for each in others if _holds(each, data.unit, own)), name)
-            if mode == "release":
+            if mode == "release" and budget is not None:
                 refusals.refuse_large_delta(budget, data.count)
                 refusals.refuse_other_unit(data.unit, own, others)
                 if name not in found.ids or found.account(name).budget is None:
@@ -161,7 +162,7 @@ class Ledgers:
                 found = self._add_data(found, key, data)
             opened = not any(run.account == name for run in found.account(name).runs)
             opened &= found.account(name).budget is None
-            if mode == "release":
+            if mode == "release" and budget is not None:
                 account = found.account(name)
                 allowed = account.budget or budget
                 refusals.refuse_overspending(replace(account, budget=allowed), spend)
@@ -290,7 +291,7 @@ def _holds(account: Account, unit: str, own: Mapping[str, str]) -> bool:
 def _run_body(
     mode: Mode, engine: str, spend: Spend, delta: float, public: str, recorded: str = ""
 ) -> dict[str, Any]:
-    alone = accounting.epsilon(spend, delta) if spend else math.inf
+    alone = accounting.epsilon(spend, delta) if spend and delta else math.inf
     if not math.isfinite(alone) and (mode == "release" or spend):
         raise LedgerError("a run with a release without noise has no epsilon, so no ledger can hold it")
     return {
