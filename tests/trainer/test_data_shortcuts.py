@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from trainer.data import shortcuts
 from trainer.data.shortcuts import Figure, cross_validated, global_statistics, probe, transferred
@@ -85,6 +86,22 @@ def test_the_probe_repeats_and_gives_probabilities() -> None:
     assert first.shape == (10, 2)
     np.testing.assert_allclose(first.sum(1), 1)
     assert np.array_equal(first, probe(statistics[:30], y[:30], statistics[30:]))
+
+
+def test_the_probe_is_stronger_than_a_forest_alone() -> None:
+    """What many statistics say together, each of them little, a forest sees badly."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(600, 39))
+    y = np.where(x[:, :12].sum(1) > 0, "a", "b")
+    forest = RandomForestClassifier(50, class_weight="balanced", random_state=0).fit(x[:300], y[:300])
+    alone = float((forest.predict(x[300:]) == y[300:]).mean())
+    together = float((np.unique(y)[probe(x[:300], y[:300], x[300:]).argmax(1)] == y[300:]).mean())
+    assert together > alone + 0.03
+
+
+def test_a_single_label_is_always_right() -> None:
+    statistics = global_statistics(textures(4))
+    assert probe(statistics, np.array(["a"] * 4), statistics).tolist() == [[1.0]] * 4
 
 
 def test_a_group_is_never_learnt_and_judged_at_once() -> None:

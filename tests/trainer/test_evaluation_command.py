@@ -169,6 +169,7 @@ def test_turned_images_are_shown_wherever_others_are(judged: tuple[dict, str, Pa
     part |= {"abstained_trials": 8, "abstained_count": 2}
     kind = "MRI turned by 90 degrees"
     whole = {**part, "per_kind": {kind: part}, "weakest_kinds": [kind], "mean_of_kinds": 0.25}
+    whole["per_family"] = {}
     others = {"standard": whole, "turned": whole, "valid": {**part, "per_group": {"mri_brain": part}}}
     others |= {"held_out_from_threshold": True}
     result = {**judged[0], "others": others}
@@ -186,6 +187,7 @@ def test_pooled_shares_hide_no_kind(judged: tuple[dict, str, Path]) -> None:
     most = {**few, "abstained": 0.98, "abstained_interval": [0.9, 1.0], "abstained_count": 23}
     standard = {**most, "images": 48, "mean_of_kinds": 0.5, "weakest_kinds": ["limb"]}
     standard["per_kind"] = {"limb": few, "noise": most}
+    standard["per_family"] = {"drawn": most}
     valid = {**few, "images": 14, "per_group": {"mri_brain": {**few, "images": 6, "abstained": 0.17}}}
     turned = {**most, "images": 2, "per_kind": {}}
     others = {"standard": standard, "turned": turned, "valid": valid, "held_out_from_threshold": False}
@@ -209,6 +211,52 @@ def test_pooled_shares_hide_no_kind(judged: tuple[dict, str, Path]) -> None:
     assert "| the same, a weak kind: limb | 0.100 (0.020 to 0.300), 2 of 24 |" in card
     assert "| the same, mean over their kinds | 0.500 |" in card
     assert "chosen on these very images | yes" in card
+
+
+def test_real_scans_are_told_apart_from_what_was_drawn(judged: tuple[dict, str, Path]) -> None:
+    def shares(hits: int, trials: int, hardest: int, images: int) -> dict:
+        share = {"images": images}
+        for key, count, of in (("abstained", hits, trials), ("most_alike", hardest, images)):
+            share |= {f"{key}_count": count, f"{key}_trials": of, key: round(count / of, 4)}
+            share[f"{key}_interval"] = [0.1, 0.9]
+        return share
+
+    families = {"scans": shares(11, 14, 4, 7), "drawn": shares(500, 528, 240, 264)}
+    standard = {**shares(511, 542, 244, 271), "mean_of_kinds": 0.9, "weakest_kinds": [], "per_kind": {}}
+    standard |= {"per_family": families, "with_header": {"images": 10}}
+    for key in ("refused_by_header", "abstained"):
+        standard["with_header"] |= {f"{key}_count": 10, f"{key}_trials": 10, key: 1.0}
+        standard["with_header"][f"{key}_interval"] = [0.69, 1.0]
+    turned = {"images": 0}
+    valid = {"abstained": 0.1, "abstained_interval": [0.02, 0.3], "images": 14, "per_group": {}}
+    others = {"standard": standard, "turned": turned, "valid": valid, "held_out_from_threshold": True}
+    result = {**judged[0], "others": others}
+    truth = (
+        "The drawn pictures were never seen when the threshold for that was chosen, though others of "
+        "their kinds were; the files, photographs and scans, all were."
+    )
+    card = "\n".join(card_figures.figure_lines(result))
+    assert (
+        "| the same, real scans and radiographs of other kinds | 0.786 (0.100 to 0.900), 11 of 14 |" in card
+    )
+    assert "other kinds, each as what it looks most like | 0.571 (0.100 to 0.900), 4 of 7 |" in card
+    assert (
+        "| the same, each image once, as what it looks most like | 0.900 (0.100 to 0.900), 244 of 271 |"
+        in card
+    )
+    assert "| the same, drawn pictures | 0.947 (0.100 to 0.900), 500 of 528 |" in card
+    assert "no label, header then pixels | 1.000 (0.690 to 1.000), 10 of 10 |" in card
+    assert truth in card
+    text = page.page(result)
+    assert "no label for 4 of 7 real scans and radiographs of other kinds; 240 of 264 drawn pictures." in text
+    assert truth in text
+    said = re.sub("<[^>]+>", "|", text)
+    assert re.search(r"DICOM files, header then pixels\|+10 of 10\|", said)
+    lines = evaluate.table(result).splitlines()
+    assert any("real scans and radiographs" in line and line.endswith("4 of 7") for line in lines)
+    # Figures of an older trainer are shown as they are.
+    del standard["per_family"]
+    assert "header then pixels" not in "\n".join(card_figures.figure_lines(result))
 
 
 def test_other_images_are_offered_and_thresholds_told(table: Path, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_data_folder_shows_each_file_to_one_half(tmp_path: Path) -> None:
     chosen, held = (other_images.data_folder(tmp_path, each) for each in (False, True))
     assert not seen(chosen) & seen(held)
     assert len(chosen) + len(held) == 37
-    assert {each.kind for each in chosen} == {"photograph", "portrait", "DICOM of another kind"}
+    assert {each.kind for each in chosen} == {"photograph", "portrait", "scan of another kind, real"}
     assert {each.kind for each in held} - {each.kind for each in chosen} == {"chest from the side, real"}
     # A user's own are taken whole.
     assert len(other_images.own(tmp_path)) == 37
@@ -80,6 +80,17 @@ def test_real_strangers_are_disjoint(edge_data: Path) -> None:
         for held in (False, True)
     ]
     assert not seen(parts[0]) & seen(parts[1])
-    for kind in ("photograph", "portrait", "DICOM of another kind"):
+    for kind, least in (
+        ("photograph", 4), ("portrait", 4), ("scan of another kind, real", 2), ("test object in DICOM", 2)
+    ):  # fmt: skip
         counts = [sum(each.kind == kind for each in part) for part in parts]
-        assert min(counts) >= 4, (kind, counts)
+        assert min(counts) >= least, (kind, counts)
+
+
+def test_a_file_that_must_be_judged_is(tmp_path: Path) -> None:
+    files = [noise(tmp_path / f"{number}.png", number) for number in range(20)]
+    named = {file.name for file in halves.own_half(files, False)[:3]}
+    assert named <= {file.name for file in halves.own_half(files, True, named)}
+    assert not named & {file.name for file in halves.own_half(files, False, named)}
+    both = [*halves.own_half(files, True, named), *halves.own_half(files, False, named)]
+    assert sorted(both) == sorted(files)

@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.imaging.bundle import ClassInfo, IntendedUse
+from edge.classify.decide import decide
+from edge.classify.onnx_cpu import OnnxCpuClassifier
+from edge.imaging.bundle import Bundle, ClassInfo, IntendedUse
 from edge.imaging.frames import Acquisition
 from trainer.data.dataset import Record
 from trainer.data.uses import KNOWN
@@ -23,6 +25,8 @@ from trainer.evaluation.other_pictures import DRAWN
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "imaging"))
 import make_dicom
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def picture(seed: int = 0) -> np.ndarray:
@@ -117,6 +121,31 @@ def test_drawn_strangers_repeat_and_differ() -> None:
 USES = [KNOWN["MRI"], KNOWN["XR"]]
 
 
+def like_a_brain(images: np.ndarray) -> list[str]:
+    return ["mri_brain"] * len(images)
+
+
+def test_an_easy_offer_is_no_success_where_each_image_counts_once() -> None:
+    """Four scans that get a label as what they look like, and none as anything else; drawn ones get none."""
+    light, dark = np.full((224, 224), 255, np.uint8), np.zeros((224, 224), np.uint8)
+    shown = [Other("scan", light, family="scans")] * 4 + [Other("flat", dark, family="drawn")] * 6
+    shown += [Other("MRI offered as another kind", light, ("xr_chest",), family="misplaced")]
+
+    def abstains(images: np.ndarray, group: str) -> np.ndarray:
+        return (images.mean((1, 2)) < 100) | (group == "xr_chest")
+
+    out = others.judge(shown, USES, abstains, like_a_brain)
+    assert (out["abstained_count"], out["abstained_trials"]) == (4 + 12 + 1, 8 + 12 + 1)
+    # The last one looks like what it is, which it was not offered as.
+    assert (out["most_alike_count"], out["most_alike_trials"]) == (6, 10)
+    families = out["per_family"]
+    assert set(families) == {"scans", "drawn", "misplaced"}
+    assert (families["scans"]["abstained"], families["scans"]["most_alike"]) == (0.5, 0)
+    assert families["drawn"]["most_alike"] == 1
+    assert "most_alike" not in families["misplaced"]
+    assert others.judge([], USES, abstains, like_a_brain) == {"images": 0}
+
+
 def test_strangers_are_judged_by_header_then_by_pixels() -> None:
     dark, light = np.zeros((224, 224), np.uint8), np.full((224, 224), 255, np.uint8)
     shown = [
@@ -126,7 +155,7 @@ def test_strangers_are_judged_by_header_then_by_pixels() -> None:
         Other("lateral", light, (), Acquisition(modality="CR", body_part="CHEST", view="LL")),
         Other("disguised", light, (), Acquisition(modality="CR", body_part="CHEST")),
     ]
-    out = others.judge(shown, USES, lambda images, group: images.mean((1, 2)) < 100)
+    out = others.judge(shown, USES, lambda images, group: images.mean((1, 2)) < 100, like_a_brain)
     assert out["abstained_trials"] == 2 + 1 + 2 + 2 + 2
     assert out["per_kind"]["dark"]["abstained"] == 1
     assert out["per_kind"]["light"]["abstained_trials"] == 1
@@ -204,10 +233,32 @@ def test_the_head_ct_and_all_other_headers_of_the_data_are_refused(edge_data: Pa
     files = edge_data / "dicom" / "files"
     found = other_images.dicom_folder(files, held=True) + other_images.dicom_folder(files, held=False)
     held = [each for each in found if each.acquisition is not None]
-    assert len(held) >= 15
+    assert len(held) >= 13
     assert any(each.acquisition and each.acquisition.body_part == "HEAD" for each in held)
     uses: list[IntendedUse] = list(KNOWN.values())
-    out = others.judge(held, uses, lambda images, group: np.zeros(len(images), bool))
+    out = others.judge(held, uses, lambda images, group: np.zeros(len(images), bool), like_a_brain)
     assert out["with_header"]["refused_by_header"] == 1
     assert out["abstained"] == 0
-    assert {each.kind for each in found} == {"chest from the side, real", "DICOM of another kind"}
+    assert {each.kind: each.family for each in found} == {
+        "chest from the side, real": "scans",
+        "scan of another kind, real": "scans",
+        "test object in DICOM": "photographs",
+    }
+    # Both that say they are CTs of a head are judged.
+    judged = other_images.dicom_folder(files, held=True)
+    parts = [each.acquisition.body_part for each in judged if each.acquisition]
+    assert parts.count("HEAD") == 2
+    chosen = [each.acquisition for each in other_images.dicom_folder(files, held=False)]
+    assert all(each is None or each.body_part != "HEAD" for each in chosen)
+
+
+def test_the_shipped_model_has_no_label_for_the_head_ct(edge_data: Path) -> None:
+    """By its pixels alone, whatever it is offered as, on the box's own classifier."""
+    bundle = Bundle.load(ROOT / "firmware_config" / "model", ROOT / "firmware_config" / "model-root.json")
+    box = OnnxCpuClassifier(bundle)
+    for name in sorted(other_images.HEAD_CT):
+        (found,) = other_images._of_file(edge_data / "dicom" / "files" / name, "head CT")
+        raw = box.run(bundle.preprocessing.to_network_input(found.image))
+        for group in bundle.likeness:
+            decision = decide(raw.logits[0], raw.features[0], raw.cam[0], group, bundle)
+            assert decision.abstained == "not_intended_use", (name, group)

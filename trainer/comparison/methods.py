@@ -184,7 +184,7 @@ def fine_tune(job: Job) -> Made:
 
 
 def probe(job: Job) -> Made:
-    """A forest for each modality, and one for all, that see brightness and sharpness alone."""
+    """A probe for each modality, and one for all, that see brightness and sharpness alone."""
     task = job.material.train
     known = shortcuts.global_statistics(task.images)
     groups = np.array(job.material.groups(task))
@@ -201,7 +201,7 @@ def probe(job: Job) -> Made:
         every = shortcuts.probe(known, task.labels, asked)
         return Answers(_log(within), _log(every))
 
-    return Made(answer, digest([known]), {"trees": 300}, torch.device("cpu"))
+    return Made(answer, digest([known]), {"learners": shortcuts.WORDS}, torch.device("cpu"))
 
 
 METHODS: dict[str, Method] = {

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Literal
 
+from trainer.data import shortcuts
 from trainer.privacy import choices
 
 Family = Literal["no privacy", "paper", "published", "ours", "ablation", "probe"]
@@ -195,7 +196,7 @@ RECIPES: tuple[Recipe, ...] = (
     _ours("ours-quality-eps2", "ours, quality gate on the training images", "ablation", 2.0, gate=True),
     Recipe(
         "probe", "shortcut probe: brightness and sharpness alone", "probe", "probe",
-        "random forest on statistics of whole images", minutes=1, gpu_minutes=1, repeats=False,
+        f"{shortcuts.WORDS}, on statistics of whole images", minutes=1, gpu_minutes=1, repeats=False,
     ),
 )  # fmt: skip
 """In the order of the table; they are run from cheap to dear."""

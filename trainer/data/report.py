@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from trainer.data import report_plots as plots
-from trainer.data import tables
+from trainer.data import shortcuts, tables
 from trainer.data.duplicates import FLIPS, Pair
 from trainer.data.examine import Examined
 from trainer.data.findings import PRIVATE, findings, shortcut
@@ -159,9 +159,9 @@ def _pair(data: Examined, pair: Pair) -> str:
 def _shortcuts(data: Examined) -> Iterator[str]:
     yield "<h2>Shortcuts</h2>"
     yield paragraph(
-        "A random forest was shown nothing but global statistics of each image: mean, spread, border, "
-        "sharpness and the histogram of gray levels; no shape, no place. What it can tell, a network can "
-        "tell without knowing anything of the disease."
+        f"A probe ({shortcuts.WORDS}) was shown nothing but global statistics of each image: mean, spread, "
+        "border, sharpness and the histogram of gray levels; no shape, no place. What it can tell, a network "
+        "can tell without knowing anything of the disease."
     )
     for modality, each in data.probes.items():
         if each.label is not None and each.label.strength == "strong":

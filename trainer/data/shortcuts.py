@@ -1,7 +1,9 @@
 """Shortcuts: how far brightness, border and sharpness alone go. A network that does no better proves nothing.
 
-Only statistics of the whole image are given to the probe, nothing of where anything lies. The probe is no
-private computation: its figures are for the person who holds the images, or for a model card of public ones.
+Only statistics of the whole image are given to the probe: nothing of where anything lies, and nothing of the
+file, of which a network sees nothing either. It is there to be beaten, so it is as strong as some seconds
+make it. It is no private computation: its figures are for the person who holds the images, or for a model
+card of public ones.
 """
 
 from __future__ import annotations
@@ -12,13 +14,21 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.kernel_approximation import RBFSampler
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 Images = NDArray[np.uint8]
 BINS = 32
 TREES = 300
+FOURIER = 800
+"""Random Fourier features that stand for the kernel."""
+WORDS = "the mean of a random forest, extremely randomized trees and a kernel logistic regression"
+"""What the probe is."""
 FOLDS = 5
 RESAMPLES = 2000
 _BORDER = 16
@@ -65,18 +75,30 @@ def global_statistics(images: Images) -> NDArray[np.float64]:
 def probe(
     train_x: NDArray[np.float64], train_y: NDArray[np.generic], test_x: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Probabilities (N, classes) of a random forest, in the order of ``np.unique(train_y)``. Repeats exactly.
+    """Probabilities (N, classes), in the order of ``np.unique(train_y)``: `WORDS`. Repeats exactly.
+
+    Of what was tried by folds of the training groups of the public benchmark it did best: .844, the mean of
+    the modalities. Single learners, boosting and a support vector machine among them, gave .816 to .832, and
+    means with boosting in them, which takes longest, .841 at most.
 
     Args:
         train_x: (M, F) from `global_statistics`.
         train_y: (M,) labels.
         test_x: (N, F).
     """
-    forest = RandomForestClassifier(
-        n_estimators=TREES, min_samples_leaf=2, class_weight="balanced", random_state=0
+    if len(np.unique(train_y)) == 1:
+        return np.ones((len(test_x), 1))
+    kernel = RBFSampler(gamma=1 / train_x.shape[1], n_components=FOURIER, random_state=0)
+    learners = (
+        RandomForestClassifier(TREES, class_weight="balanced", random_state=0),
+        ExtraTreesClassifier(TREES, class_weight="balanced", random_state=0),
+        make_pipeline(
+            StandardScaler(), kernel, LogisticRegression(C=100, class_weight="balanced", max_iter=1000)
+        ),
     )
-    found: NDArray[np.float64] = forest.fit(train_x, train_y).predict_proba(test_x)
-    return found
+    return np.asarray(
+        np.mean([each.fit(train_x, train_y).predict_proba(test_x) for each in learners], axis=0)
+    )
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,13 @@ KNOWN: dict[str, dict[str, str]] = {
         "origin": "Brain Tumor MRI Dataset (Nickparvar, Kaggle), after figshare 1512427 (Cheng) and others",
         "licence": "CC0 according to a third party; the copy that was used states none",
         "limits": (
-            "patient ids are surrogates; classes come from different scanners and planes: global brightness "
-            "and sharpness alone reach about 0.83 balanced accuracy without privacy; about a third of the "
-            "images have a mirrored or upside-down copy under another patient's name, four in ten of the "
-            "validation images one in the training split (trainer data finds them): figures on the given "
-            "splits are too good, and privacy per image protects a picture less that is there twice"
+            "patient ids are surrogates; classes come from different scanners and planes: the shortcut "
+            "probe, which sees global brightness and sharpness alone, reaches a balanced accuracy of 0.867 "
+            "on the given test split (0.825 in five folds by group of the training split) without privacy; "
+            "about a third of the images have a mirrored or upside-down copy under another patient's name, "
+            "four in ten of the validation images one in the training split (trainer data finds them): "
+            "figures on the given splits are too good, and privacy per image protects a picture less that is "
+            "there twice"
         ),
     },
     "chest_xray": {
@@ -46,8 +48,9 @@ KNOWN: dict[str, dict[str, str]] = {
         "licence": "CC BY 4.0; NIH Clinical Center (no restriction, acknowledgement); CC BY 3.0",
         "limits": (
             "the COVID class comes from one hospital, children and adults from one source each: the source "
-            "can be recognised, global statistics alone reach about 0.85 without privacy; the labels of "
-            "pneumonia in adults are text-mined"
+            "can be recognised, and the shortcut probe, which sees global statistics alone, reaches a "
+            "balanced accuracy of 0.872 on the given test split (0.875 in five folds by group of the "
+            "training split) without privacy; the labels of pneumonia in adults are text-mined"
         ),
     },
     "chest_ct": {

@@ -215,11 +215,12 @@ def _others(
     # An image of the right kind that lies on its side is no stranger; it is told apart from them.
     turned = [each for each in found if other_images.TURNED in each.kind]
     found = [each for each in found if other_images.TURNED not in each.kind]
-    out: dict[str, Any] = {"standard": others.judge(found, bundle.intended_use, abstains)}
-    out["turned"] = others.judge(turned, bundle.intended_use, abstains)
+    uses, looks_like = bundle.intended_use, others.by_looks(bundle, runner)
+    out: dict[str, Any] = {"standard": others.judge(found, uses, abstains, looks_like)}
+    out["turned"] = others.judge(turned, uses, abstains, looks_like)
     if strangers.own is not None:
         own = other_images.own(strangers.own)
-        out["own"] = others.judge(own, bundle.intended_use, abstains)
+        out["own"] = others.judge(own, uses, abstains, looks_like)
         found += own
     out["least_likeness"] = least_likeness.curve(bundle, runner, features, groups, found)
     out["valid"] = others.valid(images, groups, [record.group for record in records], abstains)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -28,11 +29,29 @@ from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.halves import SEEDS, own_half
 from trainer.evaluation.other_pictures import DRAWN
 
+Family = Literal["scans", "photographs", "drawn", "misplaced", "own"]
+FAMILIES: dict[Family, str] = {
+    "scans": "real scans and radiographs of other kinds",
+    "photographs": "photographs, portraits and test objects",
+    "drawn": "drawn pictures",
+    "misplaced": "images of this data under another kind's name",
+    "own": "your own",
+}
+"""In words."""
 EACH = 24
 """Images of each kind that is drawn or sampled."""
 VIDEOS = {".mp4", ".mkv", ".gif", ".avi"}
 LATERAL = {"presidio_1_ORIGINAL.png"}
 """The one real chest radiograph from the side in the data folder."""
+HEAD_CT = {"deiddata_ctbrain1.dcm", "pydicom_J2K_pixelrep_mismatch.dcm"}
+"""What says that it is a CT of a head: a drawn face, and a real one. Both are judged, never chosen by."""
+NO_SCANS = {
+    "deid_MR.dcm", "deiddata_ctbrain1.dcm", "deiddata_image1.dcm", "deiddata_image4.dcm",
+    "pydicom_GDCMJ2K_TextGBR.dcm", "pydicom_liver_1frame.dcm",
+}  # fmt: skip
+"""DICOM objects that show no patient: noise, a drawn face, biscuits, words, a mask."""
+COPIES = {"pydicom_OBXXXX1A_rle.dcm", "pydicom_examples_rgb_color.dcm"}
+"""The same screens as two other files, so that they would count twice, and be in both halves."""
 VALID = {"presidio_0_ORIGINAL_compressed.dcm"}
 """A frontal chest radiograph, which is what a chest model is for."""
 
@@ -48,6 +67,8 @@ class Other:
     """Groups of classes that it is offered to; none means every group."""
     acquisition: Acquisition | None = None
     """What its DICOM header says; None where there is no header."""
+    family: Family = "own"
+    """Of its kind: what may be drawn at will says less than what was taken of a patient."""
 
 
 TURNED = "turned by"
@@ -57,7 +78,7 @@ TURNED = "turned by"
 def drawn(held: bool, each: int = EACH) -> list[Other]:
     """Noise, text and pictures by formula; ``held`` for those held out."""
     return [
-        Other(kind, make(np.random.default_rng((SEEDS[held], number, index))))
+        Other(kind, make(np.random.default_rng((SEEDS[held], number, index))), family="drawn")
         for number, (kind, make) in enumerate(DRAWN.items())
         for index in range(each)
     ]
@@ -76,10 +97,13 @@ def misplaced(
         for row in rng.choice(rows, min(each, len(rows)), replace=False):
             modality = records[int(row)].modality
             if rest:
-                out.append(Other(f"{modality} offered as another kind", images[row], rest))
+                out.append(
+                    Other(f"{modality} offered as another kind", images[row], rest, family="misplaced")
+                )
             for quarter, degrees in ((1, 90), (2, 180)):
                 turned = np.ascontiguousarray(np.rot90(images[row], quarter))
-                out.append(Other(f"{modality} {TURNED} {degrees} degrees", turned, (group,)))
+                kind = f"{modality} {TURNED} {degrees} degrees"
+                out.append(Other(kind, turned, (group,), family="misplaced"))
     return out
 
 
@@ -88,7 +112,7 @@ def of_other_modalities(records: Sequence[Record], each: int = EACH) -> list[Oth
     chosen = np.random.default_rng(90212).permutation(len(records))[:each]
     some = [records[int(row)] for row in sorted(chosen)]
     return [
-        Other(f"{record.modality} offered as another kind", image)
+        Other(f"{record.modality} offered as another kind", image, family="misplaced")
         for record, image in zip(some, dataset.load_all(some), strict=True)
     ]
 
@@ -97,27 +121,28 @@ def data_folder(folder: Path, held: bool, each: int = EACH) -> list[Other]:
     """One half of the DICOM files under ``dicom`` and photographs under ``faces``; absent parts give none."""
     out = dicom_folder(folder / "dicom" / "files", held)
     photographs = own_half(sorted((folder / "faces" / "files").glob("*")), held)
-    out += _of_files((file, "photograph") for file in photographs)
+    out += _of_files((file, "photograph", "photographs") for file in photographs)
     portraits = own_half(sorted((folder / "faces" / "portraits").glob("*.jpg")), held)
     some = portraits[:: max(1, len(portraits) // each)][:each]
-    return out + _of_files((file, "portrait") for file in some)
+    return out + _of_files((file, "portrait", "photographs") for file in some)
 
 
 def dicom_folder(folder: Path, held: bool) -> list[Other]:
-    """Every file of one half that decodes, but those that the model is for.
+    """Every file of one half that decodes, but those that the model is for, and copies.
 
     Raises:
         EvaluationError: an object may say who the patient is, and is none of the public ones.
     """
-    files = [file for file in sorted(folder.glob("*")) if file.name not in VALID and file.is_file()]
+    files = [file for file in sorted(folder.glob("*")) if file.name not in VALID | COPIES and file.is_file()]
     lateral = own_half([file for file in files if file.name in LATERAL], held)
-    others = own_half([file for file in files if file.name not in LATERAL], held)
-    return _of_files(
-        [
-            *((file, "chest from the side, real") for file in lateral),
-            *((file, "DICOM of another kind") for file in others),
-        ]
-    )
+    others = own_half([file for file in files if file.name not in LATERAL], held, HEAD_CT)
+    named: list[_Named] = [(file, "chest from the side, real", "scans") for file in lateral]
+    for file in others:
+        if file.name in NO_SCANS:
+            named.append((file, "test object in DICOM", "photographs"))
+        else:
+            named.append((file, "scan of another kind, real", "scans"))
+    return _of_files(named)
 
 
 def stock_photographs(held: bool) -> list[Other]:
@@ -133,7 +158,7 @@ def stock_photographs(held: bool) -> list[Other]:
         "retina.jpg", "rocket.jpg", "text.png",
     )  # fmt: skip
     files = own_half([folder / name for name in names if (folder / name).is_file()], held)
-    return _of_files((file, "photograph") for file in files)
+    return _of_files((file, "photograph", "photographs") for file in files)
 
 
 def own(path: Path) -> list[Other]:
@@ -149,7 +174,7 @@ def own(path: Path) -> list[Other]:
         pairs = [(file, parts[0] if len(parts) > 1 else path.name) for file, parts in files]
     else:
         pairs = list(_rows(path))
-    out = _of_files((file, f"own: {kind}") for file, kind in pairs)
+    out = _of_files((file, f"own: {kind}", "own") for file, kind in pairs)
     if len(out) < len(pairs):
         print(f"{len(pairs) - len(out)} of {len(pairs)} files of {path} are no image that the box can read")
     if not out:
@@ -174,17 +199,21 @@ class _RefusedError(Exception):
     """The text is a key of `REFUSED`."""
 
 
-def _of_files(pairs: Iterable[tuple[Path, str]]) -> list[Other]:
-    """The images of files, each with its kind; all refused ones are told together.
+_Named = tuple[Path, str, Family]
+"""A file, its kind, its family."""
+
+
+def _of_files(named: Iterable[_Named]) -> list[Other]:
+    """The images of files, each with its kind and family; all refused ones are told together.
 
     Raises:
         EvaluationError: some may say who the patient is. Nothing of a header is quoted.
     """
     out: list[Other] = []
     refused: dict[str, list[Path]] = {}
-    for file, kind in pairs:
+    for file, kind, family in named:
         try:
-            out += _of_file(file, kind)
+            out += (replace(each, family=family) for each in _of_file(file, kind))
         except _RefusedError as error:
             refused.setdefault(str(error), []).append(file)
     if refused:

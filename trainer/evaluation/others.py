@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from edge.imaging.bundle import Bundle
 from edge.imaging.intended_use import Use, group_of, looks_intended
 from trainer.evaluation.intervals import clopper_pearson
-from trainer.evaluation.other_images import Other
-from trainer.evaluation.runner import Runner, own_probabilities
+from trainer.evaluation.other_images import FAMILIES, Other
+from trainer.evaluation.runner import Runner, answers_unknown, own_probabilities
 
 Abstains = Callable[[NDArray[np.uint8], str], NDArray[np.bool_]]
 """Gray images (N, 224, 224), all taken for images of one group of classes, to (N,): is a label withheld?"""
+
+LooksLike = Callable[[NDArray[np.uint8]], Sequence[str]]
+"""Gray images (N, 224, 224) to the group of classes that each looks most like."""
 
 WEAKEST = 3
 """How many kinds are named as those that get a label most often."""
@@ -50,44 +53,71 @@ def by_rules(bundle: Bundle, runner: Runner) -> Abstains:
     return abstains
 
 
-def judge(others: Sequence[Other], uses: Iterable[Use], abstains: Abstains) -> dict[str, Any]:
-    """Shares that get an abstention, by kind and by check, with Clopper and Pearson's intervals.
+def by_looks(bundle: Bundle, runner: Runner) -> LooksLike:
+    """By the bundle's means, as where nobody says what kind of image it is."""
 
-    A trial is one image offered to one group of classes, whatever its header says. ``mean_of_kinds`` weighs
-    each kind alike, since how many noise images are drawn is our choice; a pooled share hides the kinds that
-    ``weakest_kinds`` names. ``with_header`` is the way through
-    the box: the header check first, and only what passes it meets the pixel check.
+    def looks_like(images: NDArray[np.uint8]) -> list[str]:
+        ran = runner.run(images, ("logits", "features"))
+        best = answers_unknown(bundle, ran["logits"], ran["features"])
+        return [bundle.classes[int(each)].group for each in best]
+
+    return looks_like
+
+
+def judge(
+    others: Sequence[Other], uses: Iterable[Use], abstains: Abstains, looks_like: LooksLike
+) -> dict[str, Any]:
+    """Shares that get an abstention, by kind, by family and by check, with Clopper and Pearson's intervals.
+
+    A trial is one image offered to one group of classes, whatever its header says. Most offers are easy: a
+    photograph that looks like no chest looks like a brain still less. So ``most_alike`` counts each image
+    once, offered to the group that it looks most like, and leaves out those that are not offered to that one.
+    ``mean_of_kinds`` weighs each kind alike, since how many noise images are drawn is our choice; a pooled
+    share hides the kinds that ``weakest_kinds`` names, and ``per_family`` tells what was taken of patients
+    from what was drawn. ``with_header`` is the way through the box: the header check first, and only what
+    passes it meets the pixel check.
     """
     uses = tuple(uses)
-    caught = _pixel_check(others, tuple(use.group for use in uses), abstains)
-    per_kind: dict[str, Any] = {}
-    for kind in sorted({each.kind for each in others}):
-        hits = [
-            hit
-            for each, found in zip(others, caught, strict=True)
-            if each.kind == kind
-            for hit in found.values()
-        ]
-        part: dict[str, Any] = {"images": sum(each.kind == kind for each in others)}
-        _share(part, "abstained", hits)
-        per_kind[kind] = part
     out: dict[str, Any] = {"images": len(others)}
     if not others:
         return out
-    _share(out, "abstained", [hit for found in caught for hit in found.values()])
+    caught = _pixel_check(others, tuple(use.group for use in uses), abstains)
+    alike = looks_like(np.stack([each.image for each in others]))
+    rows = range(len(others))
+    kinds, families = [each.kind for each in others], [each.family for each in others]
+    out |= _figures(rows, caught, alike)
+    per_kind = {
+        kind: _figures([row for row in rows if kinds[row] == kind], caught, alike)
+        for kind in sorted(set(kinds))
+    }
+    out["per_family"] = {
+        family: _figures([row for row in rows if families[row] == family], caught, alike)
+        for family in FAMILIES
+        if family in families
+    }
     out["mean_of_kinds"] = round(float(np.mean([part["abstained"] for part in per_kind.values()])), 4)
     out["weakest_kinds"] = sorted(per_kind, key=lambda kind: float(per_kind[kind]["abstained"]))[:WEAKEST]
     out["per_kind"] = per_kind
-    rows = [(each, found) for each, found in zip(others, caught, strict=True) if each.acquisition is not None]
-    if rows:
+    told = [(each, found) for each, found in zip(others, caught, strict=True) if each.acquisition is not None]
+    if told:
         named = [
-            (group_of(each.acquisition, uses) if each.acquisition else None, found) for each, found in rows
+            (group_of(each.acquisition, uses) if each.acquisition else None, found) for each, found in told
         ]
-        header: dict[str, Any] = {"images": len(rows)}
+        header: dict[str, Any] = {"images": len(told)}
         _share(header, "refused_by_header", [group is None for group, _ in named])
         _share(header, "abstained", [group is None or found.get(group, False) for group, found in named])
-        _share(header, "abstained_without_header", [hit for _, found in rows for hit in found.values()])
+        _share(header, "abstained_without_header", [hit for _, found in told for hit in found.values()])
         out["with_header"] = header
+    return out
+
+
+def _figures(rows: Sequence[int], caught: Sequence[dict[str, bool]], alike: Sequence[str]) -> dict[str, Any]:
+    """Of some of the images: over all offers, and over those to the group that an image looks most like."""
+    out: dict[str, Any] = {"images": len(rows)}
+    _share(out, "abstained", [hit for row in rows for hit in caught[row].values()])
+    hardest = [caught[row][alike[row]] for row in rows if alike[row] in caught[row]]
+    if hardest:
+        _share(out, "most_alike", hardest)
     return out
 
 

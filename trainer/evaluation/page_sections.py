@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from trainer.evaluation import plots
-from trainer.evaluation.words import CHOSEN_ON, KINDS, kind, name_of
+from trainer.evaluation import halves, plots
+from trainer.evaluation.other_images import FAMILIES
+from trainer.evaluation.words import KINDS, kind, name_of
 from trainer.pages.parts import figure, paragraph, table, value
 
 READS = (
@@ -202,12 +203,28 @@ def _others(found: dict[str, Any]) -> Iterator[str]:
             "second.",
         )
         rows = [("all, by pixels alone", part["abstained_trials"], value(part, "abstained"))]
-        rows.append(("all, each kind counted alike", "-", value(part, "mean_of_kinds")))
+        rows += [
+            (
+                "all, each as the kind that it looks most like",
+                _count(part, "most_alike"),
+                value(part, "most_alike"),
+            ),
+            ("all, each kind counted alike", "-", value(part, "mean_of_kinds")),
+        ]
+        for family, each in part["per_family"].items():
+            rows += [
+                (FAMILIES[family], _count(each, "abstained"), value(each, "abstained")),
+                (
+                    "  each as the kind that it looks most like",
+                    _count(each, "most_alike"),
+                    value(each, "most_alike"),
+                ),
+            ]
         weak = [(each, part["per_kind"][each]) for each in part["weakest_kinds"]]
         rows += [
             (
                 f"weak: {name}",
-                f"{each['abstained_count']} of {each['abstained_trials']}",
+                _count(each, "abstained"),
                 value(each, "abstained"),
             )
             for name, each in weak
@@ -215,8 +232,14 @@ def _others(found: dict[str, Any]) -> Iterator[str]:
         header = part.get("with_header")
         if header:
             rows += [
-                ("DICOM files, by header alone", header["images"], value(header, "refused_by_header")),
-                ("DICOM files, header then pixels", header["images"], value(header, "abstained")),
+                (
+                    *("DICOM files, by header alone", _count(header, "refused_by_header")),
+                    value(header, "refused_by_header"),
+                ),
+                (
+                    *("DICOM files, header then pixels", _count(header, "abstained")),
+                    value(header, "abstained"),
+                ),
             ]
         rows.append(("valid images", found["valid"]["images"], value(found["valid"], "abstained")))
         rows += [
@@ -238,16 +261,19 @@ def _others(found: dict[str, Any]) -> Iterator[str]:
             for name, part in (("all", turned), *turned["per_kind"].items())
         ]
         yield table(("right kind of image, but turned", "trials", "share without an answer"), rows)
-    yield paragraph(
-        "None of the standard set was used to choose the threshold: that was done on other images."
-        if found["held_out_from_threshold"]
-        else CHOSEN_ON
-    )
+    yield paragraph(halves.about(found["held_out_from_threshold"]))
     yield paragraph(
         "A trial is one image offered as one kind of image; intervals of trials are exact (Clopper and "
-        "Pearson) and take trials as independent. Drawn limbs and chests from the side are simulations.",
+        "Pearson) and take trials as independent. As the kind that it looks most like, each image is one "
+        "trial, and one that looks most like a kind that it was not offered as is left out. Drawn limbs and "
+        "chests from the side are simulations.",
         "small",
     )
+
+
+def _count(part: dict[str, Any], key: str) -> str:
+    """``7 of 8`` trials without an answer."""
+    return f"{part[f'{key}_count']} of {part[f'{key}_trials']}" if f"{key}_trials" in part else "-"
 
 
 def _maps(result: dict[str, Any]) -> Iterator[str]:

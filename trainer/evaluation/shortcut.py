@@ -1,4 +1,4 @@
-"""Each modality's margin over its shortcut probe: a forest that sees only brightness and sharpness.
+"""Each modality's margin over its shortcut probe, which sees only brightness and sharpness.
 
 A model that does not beat such a probe has shown nothing about the disease. The probe is fitted on the
 train split without any privacy; its figures are for this report and must not leave with a model of private

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from trainer.evaluation.other_images import FAMILIES
+
 WIDTH = 50
 
 
@@ -104,6 +106,13 @@ def _not_intended(others: dict[str, Any]) -> Iterator[str]:
     standard = others["standard"]
     note = "" if others["held_out_from_threshold"] else "the threshold was chosen on these"
     yield _line("not intended images, abstained", standard, "abstained", note)
+    if "most_alike" in standard:
+        count = f"{standard['most_alike_count']} of {standard['most_alike_trials']}"
+        yield _line("  each as what it looks most like", standard, "most_alike", count)
+    for family, part in standard["per_family"].items():
+        if "most_alike" in part:
+            count = f"{part['most_alike_count']} of {part['most_alike_trials']}"
+            yield _line(f"    {FAMILIES[family]}", part, "most_alike", count)
     yield _line("  mean over kinds of image", standard, "mean_of_kinds")
     for kind in standard["weakest_kinds"]:
         part = standard["per_kind"][kind]

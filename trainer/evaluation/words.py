@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.messages import NOTICE
+from trainer.evaluation import halves
+from trainer.evaluation.other_images import FAMILIES
 
 GOOD_AUC = 0.9
 """Below it, telling two classes apart within one source is a limit worth a sentence."""
@@ -39,7 +41,6 @@ NAMES: dict[str, Name] = {
     ),
 }
 KINDS = {"mri_brain": "Brain MRI", "xr_chest": "Chest X-ray", "ct_chest": "Chest CT"}
-CHOSEN_ON = "The threshold for that was chosen on these very images, so the share is too good."
 SOURCES = {"kermany": "children (set Kermany)", "nih-cxr14": "adults (set NIH)"}
 
 
@@ -185,8 +186,9 @@ def limits(result: dict[str, Any]) -> Iterator[str]:
             "Shown images that it was not made for, with nothing but their pixels to go by, it withholds a "
             f"label for {hundred(standard, 'abstained')} of 100; each kind of such image counted alike, for "
             f"{100 * standard['mean_of_kinds']:.0f}. Those that it takes for its own most often: "
-            f"{weakest(standard)}." + ("" if result["others"]["held_out_from_threshold"] else f" {CHOSEN_ON}")
+            f"{weakest(standard)}. {halves.about(result['others']['held_out_from_threshold'])}"
         )
+        yield from _families(standard)
         turned = result["others"]["turned"]
         if turned["images"]:
             yield (
@@ -198,6 +200,20 @@ def limits(result: dict[str, Any]) -> Iterator[str]:
         "How often a positive answer is right depends on how common the disease is where it is used. The "
         "shares of the classes here were chosen by whoever made the data, so that figure is not given."
     )
+
+
+def _families(standard: dict[str, Any]) -> Iterator[str]:
+    """What was taken of patients apart from what was drawn, each image offered where it is hardest."""
+    parts = [(name, part) for name, part in standard["per_family"].items() if "most_alike" in part]
+    if parts:
+        yield (
+            "The same, each image shown once, as the kind that it looks most like: no label for "
+            + "; ".join(
+                f"{part['most_alike_count']} of {part['most_alike_trials']} {FAMILIES[name]}"
+                for name, part in parts
+            )
+            + ". Few real scans were at hand, so their share is known least, and it is the one that counts."
+        )
 
 
 def weakest(standard: dict[str, Any]) -> str:

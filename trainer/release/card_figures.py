@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from trainer.evaluation import halves
+from trainer.evaluation.other_images import FAMILIES
+
 MEAN = "mean_within_modality_balanced_accuracy"
 
 
@@ -72,15 +75,22 @@ def _rows(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _not_intended(others: dict[str, Any]) -> Iterator[tuple[str, str]]:
     standard = others["standard"]
     yield "images it was not made for that got no label", _value(standard, "abstained")
-    if "weakest_kinds" not in standard:  # an older trainer wrote the figures
+    if "per_family" not in standard:  # an older trainer wrote the figures
         return
-    chosen = "no" if others["held_out_from_threshold"] else "yes: the share is too good"
-    yield "was the threshold for that chosen on these very images", chosen
+    yield (
+        "was the threshold for that chosen on these very images",
+        ("no, but it was not all unseen: see below" if others["held_out_from_threshold"] else "yes"),
+    )
+    yield "the same, each image once, as what it looks most like", _counted(standard, "most_alike")
     yield "the same, mean over their kinds", f"{standard['mean_of_kinds']:.3f}"
+    for family, part in standard["per_family"].items():
+        yield f"the same, {FAMILIES[family]}", _counted(part, "abstained")
+        yield f"{FAMILIES[family]}, each as what it looks most like", _counted(part, "most_alike")
     for kind in standard["weakest_kinds"]:
-        part = standard["per_kind"][kind]
-        count = f", {part['abstained_count']} of {part['abstained_trials']}"
-        yield f"the same, a weak kind: {kind}", _value(part, "abstained") + count
+        yield f"the same, a weak kind: {kind}", _counted(standard["per_kind"][kind], "abstained")
+    if "with_header" in standard:
+        header = _counted(standard["with_header"], "abstained")
+        yield "DICOM files it was not made for that got no label, header then pixels", header
 
 
 def _without_copies(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -112,6 +122,11 @@ def _cautions(figures: dict[str, Any]) -> Iterator[str]:
             f"{', '.join(lost)}: not shown to be better than brightness and sharpness alone, so these "
             "figures do not show that the model has learned the disease."
         )
+    if "per_family" in figures.get("others", {}).get("standard", {}):
+        yield (
+            "Images it was not made for were taken by pixels alone. "
+            f"{halves.about(figures['others']['held_out_from_threshold'])}"
+        )
     if "missing" in figures.get("shortcut", {}):
         yield "Whether brightness and sharpness alone do as well was not measured."
     if "missing" in figures.get("without_copies", {}):
@@ -123,6 +138,13 @@ def _cautions(figures: dict[str, Any]) -> Iterator[str]:
         "These figures were read off the images of this split without noise. The privacy statement covers "
         "the images that the network was trained on, through the network alone."
     )
+
+
+def _counted(part: dict[str, Any], name: str) -> str:
+    """A share with its interval and the counts that it is made of."""
+    if name not in part:
+        return "not measured"
+    return f"{_value(part, name)}, {part[f'{name}_count']} of {part[f'{name}_trials']}"
 
 
 def _value(part: dict[str, Any], name: str) -> str:

@@ -12,7 +12,8 @@ from trainer.training.run_record import RunRecord
 LEAST = 0.45
 """Of what the mean image of a group scores, by the run's released means. Chosen on the public benchmark's
 validation split, where few valid images score less and nearly all others do: ``trainer evaluate --split val
---others`` shows how many, for this number and others."""
+--others`` shows how many, for this number and others. The files that are shown there were not yet divided
+then: all had been seen, as `trainer.evaluation.halves.about` says. Whoever chooses anew changes that."""
 PRIOR = "6045c542abc8e0d5d3011d51be9529d92e2728c19c705c7ca3b32b0babfb818e"
 """SHA-256 of the prior that it was chosen for."""
 
@@ -54,7 +55,10 @@ def rule(record: RunRecord, net: EdgeNet, least: float) -> str:
     if least != LEAST:
         origin = "given by hand; how it was found is not in epsilon"
     elif record.training.get("prior_sha256") == PRIOR:
-        origin = "chosen on the public benchmark's validation split"
+        origin = (
+            "chosen on the public benchmark's validation split and on images of other kinds, of which the "
+            "drawn ones are not those of the figures below, but the files are"
+        )
     else:
         origin = "chosen on the public benchmark for another prior, so not tried with this one"
     return (
