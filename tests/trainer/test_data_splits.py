@@ -60,6 +60,36 @@ def test_classes_and_sources_are_divided_in_proportion() -> None:
     assert chosen != splits.divide(given_records, splits.join(given_records), THREE, 2)
 
 
+@pytest.mark.parametrize(("grown", "may_move"), [(1, 3), (20, 20)])
+def test_data_that_grow_keep_their_splits_and_no_test_image_is_trained_on(grown: int, may_move: int) -> None:
+    """Dealt out in turn, one group more would move about half of the 200 that were there."""
+    rng = np.random.default_rng(1)
+    plan = [("abc"[n % 3], "st"[n % 2], int(rng.integers(1, 8))) for n in range(200 + grown)]
+    later = records(plan)
+    order = rng.permutation(len(later))  # new rows may stand anywhere
+    earlier = [record for record in later if int(record.group[1:]) < 200]
+    later = [later[row] for row in order]
+    splits_of = [
+        {
+            record.group: name
+            for record, name in zip(some, splits.divide(some, splits.join(some), THREE, 0), strict=True)
+        }
+        for some in (earlier, later)
+    ]
+    was, now = splits_of
+    assert sum(was[group] != now[group] for group in was) <= may_move
+    assert not [group for group in was if (was[group], now[group]) == ("test", "train")]
+
+
+def test_a_class_of_few_groups_is_trained_on_and_judged() -> None:
+    some = records([("common", "s", 3)] * 40 + [("rare", "s", 2)] * 2 + [("single", "s", 4)])
+    for seed in range(20):
+        chosen = splits.divide(some, splits.join(some), THREE, seed)
+        held = {(record.label, name) for record, name in zip(some, chosen, strict=True)}
+        assert {name for label, name in held if label == "rare"} == {"train", "test"}
+        assert {name for label, name in held if label == "single"} == {"train"}
+
+
 def test_links_patients_and_files_join_groups() -> None:
     base = records([("a", "s", 1)] * 6)
     base[2] = replace(base[2], patient="p", patient_known=True)

@@ -7,11 +7,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from phantom_images import phantom
 
 from edge.imaging.bundle import ClassInfo
 from trainer import cli
+from trainer.data import copies, splits
 from trainer.data.dataset import Record
 from trainer.evaluation import fold_training
 from trainer.evaluation.errors import EvaluationError
@@ -45,6 +48,37 @@ def test_no_group_is_torn_and_every_fold_has_every_class() -> None:
     ]
     assert max(shares) - min(shares) < 0.25
     assert (assign(some, 5) == place).all()
+
+
+def test_copies_of_a_picture_are_never_trained_on_and_judged(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    some = []
+    for number in range(24):
+        picture = phantom(rng, number)
+        for name, pixels in (("", picture), ("mirrored", picture[:, ::-1])):
+            file = tmp_path / f"{number}{name}.png"
+            cv2.imwrite(str(file), pixels)
+            # Under another patient's name, as in public sets.
+            some.append(Record(file, "ab"[number % 2], "MRI", "train", f"{name}{(7 * number) % 24}", "", ""))
+    together = copies.together(some)
+    assert together.near >= 24
+    apart = assign(some, 4)
+    assert (apart[::2] != apart[1::2]).any(), "the control: by groups alone, copies fall apart"
+
+    def train(kept: list[Record]) -> Predictor:
+        pictures = {int(record.file.stem.removesuffix("mirrored")) for record in kept}
+        groups = {record.group for record in kept}
+
+        def probabilities(held: list[Record]) -> np.ndarray:
+            assert not pictures & {int(record.file.stem.removesuffix("mirrored")) for record in held}
+            assert not groups & {record.group for record in held}
+            return np.full((len(held), 2), 0.5)
+
+        return Predictor(RULES, probabilities)
+
+    found = cross_validate(some, 4, train, together.clusters)
+    # Intervals resample pictures, of which there are half as many as groups.
+    assert found["pooled"]["groups"] == 24
 
 
 def test_folds_take_the_recipe_of_a_run_and_stand_in_the_ledger_by_name(
@@ -114,7 +148,7 @@ def test_each_record_is_held_out_once_and_never_trained_on() -> None:
 
         return Predictor(RULES, probabilities)
 
-    out = cross_validate(some, 5, train)
+    out = cross_validate(some, 5, train, splits.join(some))
     assert sorted(asked) == sorted(str(record.file) for record in some)
     assert out["runs"] == len(out["each"]) == 5
     assert out["pooled"]["accuracy"] == pytest.approx(1 - 5 / len(some), abs=1e-4)

@@ -9,12 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from trainer.data import duplicates, splits
-from trainer.data.content import digests
-from trainer.data.images import load_each
+from trainer.data import copies, splits
 from trainer.data.index import Row, read_rows
 from trainer.data.private_files import write_new
 from trainer.data.record import DataError, Record
@@ -42,23 +37,14 @@ def resplit(
     names = _relative(records, out)
     if out.exists():
         raise DataError(f"{out} exists; remove it or name another file")
-    copies = duplicates.exact(digests(records))
-    linked = [(rows[0], other) for rows in copies for other in rows[1:]]
-    lines = [f"{sum(map(len, copies))} images share their file with another one"]
+    found = copies.together(records, near=near)
+    lines = [f"{found.identical} images share their file with another one"]
     if near:
-        loaded = load_each(records)
-        row_of = {id(record): row for row, record in enumerate(records)}
-        rows = [row_of[id(record)] for record in loaded.records]
-        pairs = duplicates.near(loaded.images) if len(rows) > 1 else []
-        linked += [(rows[pair.first], rows[pair.second]) for pair in pairs]
-        lines.append(f"{len(pairs)} pairs of near copies")
-        if loaded.faults:
-            lines.append(
-                f"{len(loaded.faults)} images cannot be used and were not compared; see trainer data"
-            )
-    clusters = splits.join(records, linked)
-    chosen = splits.divide(records, clusters, fractions, seed)
-    groups = _group_names(records, clusters)
+        lines.append(f"{found.near} pairs of near copies")
+    if found.unusable:
+        lines.append(f"{found.unusable} images cannot be used and were not compared; see trainer data")
+    chosen = splits.divide(records, found.clusters, fractions, seed)
+    groups = copies.names(records, found.clusters)
     before, after = len({record.group for record in records}), len(set(groups))
     lines.append(f"{before} groups, {after} after joining those that share a patient, a file or a copy")
     given = _rows(path, records)
@@ -76,14 +62,6 @@ def _relative(records: Sequence[Record], out: Path) -> list[str]:
         f"{out}: an index names its files relative to its own folder, and they do not lie under that; write "
         "it beside the data, or in a folder that holds a link to the data"
     )
-
-
-def _group_names(records: Sequence[Record], clusters: NDArray[np.intp]) -> list[str]:
-    """A name for each cluster: the first of its groups."""
-    first: dict[int, str] = {}
-    for record, cluster in zip(records, clusters.tolist(), strict=True):
-        first[cluster] = min(first.get(cluster, record.group), record.group)
-    return [first[cluster] for cluster in clusters.tolist()]
 
 
 def _rows(path: Path, records: Sequence[Record]) -> list[Row]:

@@ -1,14 +1,17 @@
 """Splits that keep together what belongs together: groups, copies and patients never stand on both sides.
 
-Images are divided by iterative stratification (K. Sechidis, G. Tsoumakas, I. Vlahavas, "On the stratification
-of multi-label data", ECML PKDD 2011) of whole clusters: the rarest stratum first, each cluster to the split
-that lacks the largest part of its share. A stratum is a modality, a class and a source.
+Whole clusters are divided stratum by stratum, the rarest first; a stratum is a modality, a class and a
+source. Its clusters stand in a line, in the order of a hash of their names, and the line is cut in
+proportion. So data that grow keep most of their splits: a cluster moves only if a cut passes over it, and
+between train and test lies val. (Where clusters are dealt out in turn, as iterative stratification does, one
+patient more changes the split of everybody after.)
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,45 +103,101 @@ def divide(
         records: what is divided.
         clusters: (N,) from `join`; a cluster is never torn apart.
         fractions: name of each split -> its share of every stratum; they are taken relative to their sum.
-        seed: of the order in which the clusters are dealt out.
+        seed: of the order in which the clusters stand in line.
 
     Raises:
         SplitError: there are fewer clusters than splits, so that one would stay empty.
     """
     names = list(fractions)
     share = np.array([fractions[name] for name in names], float)
+    share /= share.sum()
     strata = sorted({_stratum(record) for record in records})
-    place = {stratum: column for column, stratum in enumerate(strata)}
-    counts = np.zeros((int(clusters.max()) + 1, len(strata)))
-    for record, cluster in zip(records, clusters, strict=True):
-        counts[cluster, place[_stratum(record)]] += 1
+    counts = _counts(records, clusters, strata, _stratum)
     if len(counts) < len(names):
         raise SplitError(
             f"{len(counts)} groups cannot be divided into {len(names)} splits; name fewer splits"
         )
-    target = np.outer(share / share.sum(), counts.sum(0))
-    wanted = target.copy()
-    # By chance, not by size: largest first would leave nothing but small groups to the smaller splits.
-    order = np.random.default_rng(seed).permutation(len(counts))
+    order = _line(records, clusters, seed)
+    wanted = np.outer(share, counts.sum(0))
     split_of = np.full(len(counts), -1)
-    left = counts.copy()
-    while (split_of < 0).any():
-        remaining = left.sum(0)
-        rarest = int(np.argmin(np.where(remaining > 0, remaining, np.inf)))
-        for cluster in order[left[order, rarest] > 0]:
-            best = max(
-                range(len(names)),
-                key=lambda s: (
-                    wanted[s, rarest] / target[s, rarest],
-                    wanted[s].sum() / target[s].sum(),
-                    share[s],
-                ),
-            )
-            split_of[cluster] = best
-            wanted[best] -= counts[cluster]
-            left[cluster] = 0
+    # A cluster may hold several strata: the rare ones first, and the others make up for what these took.
+    for stratum in np.lexsort((np.arange(len(strata)), counts.sum(0))):
+        line = order[(counts[order, stratum] > 0) & (split_of[order] < 0)]
+        lacking = np.maximum(wanted[:, stratum], 0)
+        if not len(line):
+            continue
+        lacking = lacking if lacking.any() else share
+        # So few stand on one side of every cut, for all that their number says: it is left to chance.
+        start = 0.5 if len(line) >= len(names) else _lot(f"{seed}/{strata[stratum]}")
+        split_of[line] = _cut(counts[line, stratum], lacking, start)
+        for split in range(len(names)):
+            wanted[split] -= counts[line[split_of[line] == split]].sum(0)
+    of_class = _counts(records, clusters, sorted({_class(record) for record in records}), _class)
+    for column in of_class.T:
+        _fill_class(split_of, column, order, share)
     _fill_empty(split_of, counts, len(names))
     return [names[split_of[cluster]] for cluster in clusters]
+
+
+def _counts(
+    records: Sequence[Record],
+    clusters: NDArray[np.intp],
+    kinds: Sequence[tuple[str, ...]],
+    kind_of: Callable[[Record], tuple[str, ...]],
+) -> NDArray[np.float64]:
+    """Images of each cluster by kind, (clusters, kinds)."""
+    place = {kind: column for column, kind in enumerate(kinds)}
+    out = np.zeros((int(clusters.max()) + 1, len(kinds)))
+    for record, cluster in zip(records, clusters, strict=True):
+        out[cluster, place[kind_of(record)]] += 1
+    return out
+
+
+def _line(records: Sequence[Record], clusters: NDArray[np.intp], seed: int) -> NDArray[np.intp]:
+    """The clusters in the order of a hash of their first group's name: of no other cluster and no image."""
+    first: dict[int, str] = {}
+    for record, cluster in zip(records, clusters.tolist(), strict=True):
+        first[cluster] = min(first.get(cluster, record.group), record.group)
+    return np.array(sorted(first, key=lambda cluster: (_lot(f"{seed}/{first[cluster]}"), first[cluster])))
+
+
+def _lot(name: object) -> float:
+    """From 0 to 1, by a public hash: the seed is no secret, and the same name always draws the same."""
+    return int.from_bytes(sha256(str(name).encode()).digest()[:8], "big") / 2**64
+
+
+def _cut(weights: NDArray[np.float64], shares: NDArray[np.float64], start: float) -> NDArray[np.intp]:
+    """Cut a line (N,) into pieces in proportion: the piece of each.
+
+    Each stands where the part ``start`` of it does. One more in the line moves every cut by a little, so that
+    all others but those at a cut stay where they are.
+    """
+    at = (np.cumsum(weights) - (1 - start) * weights) / weights.sum()
+    cuts = np.cumsum(shares[:-1]) / shares.sum()
+    return np.asarray(np.searchsorted(cuts, at, side="right"), np.intp)
+
+
+def _fill_class(
+    split_of: NDArray[np.intp],
+    images: NDArray[np.float64],
+    order: NDArray[np.intp],
+    share: NDArray[np.float64],
+) -> None:
+    """Give each split that holds nothing of a class the smallest cluster of the one that holds most.
+
+    Where there are too few for that, the largest split, to train on, and the last one, to judge by, come
+    first. Changes ``split_of``.
+    """
+    line = order[images[order] > 0]
+    needy = sorted(range(len(share)), key=lambda split: (split != int(np.argmax(share)), -split))
+    if len(line) < len(needy):
+        split_of[line] = needy[: len(line)]
+        return
+    for empty in needy:
+        held = np.bincount(split_of[line], minlength=len(share))
+        if not held[empty]:
+            own = line[split_of[line] == int(np.argmax(held))]
+            split_of[own[np.argmin(images[own])]] = empty
 
 
 def _fill_empty(split_of: NDArray[np.intp], counts: NDArray[np.float64], splits: int) -> None:
@@ -175,5 +234,9 @@ def parse_fractions(text: str) -> dict[str, float]:
     return dict(zip(NAMES[len(numbers)], numbers, strict=True))
 
 
-def _stratum(record: Record) -> tuple[str, str, str]:
+def _class(record: Record) -> tuple[str, ...]:
+    return record.modality, record.label
+
+
+def _stratum(record: Record) -> tuple[str, ...]:
     return record.modality, record.label, record.source

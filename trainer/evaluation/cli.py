@@ -85,7 +85,7 @@ def _strangers(args: argparse.Namespace) -> Any:
 def _cross_validation(
     args: argparse.Namespace, epsilon: float | None, delta: float | None, how: Preprocessing | None = None
 ) -> dict[str, Any]:
-    from trainer.data import uses
+    from trainer.data import copies, uses
     from trainer.evaluation import fold_training
     from trainer.evaluation.folds import cross_validate
     from trainer.privacy.cli import data_name
@@ -97,8 +97,10 @@ def _cross_validation(
     name = data_name(argparse.Namespace(data=args.data, only=args.only, split="train and val, folds"))
     terms = fold_training.terms(name, benchmark, args.ledger, Index(args.data, args.another))
     train = fold_training.trainer(uses.read_uses(args.uses), recipe, epsilon, delta, terms)
-    found = cross_validate(records, args.folds, train)
+    joined = copies.together(records)
+    found = cross_validate(records, args.folds, train, joined.clusters)
     about = {"epsilon": epsilon, "delta": delta, "splits": list(FOLDED), "recipe": recipe.to_json()}
+    about["kept_together"] = {"identical_images": joined.identical, "pairs_of_near_copies": joined.near}
     return {**about, **found}
 
 
