@@ -109,7 +109,8 @@ def test_repetitions_are_research_runs_with_noise_of_their_own_and_every_look_is
     assert json.loads((tmp_path / "note").read_text())["ledgers"] == [account.id]
     assert [(each.mode, each.finished, each.public) for each in account.runs] == [
         ("research", True, "a person says that these images are public: drawn images")
-    ] * 2
+    ] * 3
+    assert {bool(each.spend) for each in account.runs} == {True, False}, "the probe has no privacy"
     lines = (tmp_path / "ledgers" / reads.FILE).read_text().splitlines()
     assert [json.loads(line)["read"] for line in lines] == [1, 2, 3]
     found = results.load(out)
