@@ -34,9 +34,22 @@ def _export(args: argparse.Namespace) -> int:
         ledgers=ledgers,
         research=args.research,
         judged=judged,
+        split=args.split,
         least=likeness.LEAST if args.least_likeness is None else args.least_likeness,
     )
     print(json.dumps(summary, indent=2))
+    if not summary["evaluated"]:
+        print(
+            "trainer export: the model card holds no figures and says so; with --data INDEX the bundle is "
+            "judged on the test split of INDEX, and the card tells how",
+            file=sys.stderr,
+        )
+    if not summary["audits"]:
+        print(
+            "trainer export: the model card says that the run was not audited; run trainer audit --run "
+            f"{args.run_dir} --data INDEX and export again",
+            file=sys.stderr,
+        )
     if summary["least_likeness"] is None:
         print(
             "trainer export: this training released no means to know other kinds of image by; such an image "
@@ -62,13 +75,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--keys", type=Path, required=True, help="key directory of the releaser; made on first use"
     )
     each.add_argument("--out", type=Path, required=True, help="directory of the bundle; replaces a bundle")
-    each.add_argument("--figures", type=Path, help="JSON of trainer evaluate, for the model card")
+    each.add_argument("--figures", type=Path, help="JSON of trainer evaluate, instead of judging now")
     each.add_argument(
         "--data",
         type=Path,
         metavar="INDEX",
-        help="with --figures: the index that was judged on, to see that no trained image is in the figures",
+        help="judge the bundle on a split of this index, for the model card; with --figures: the index that "
+        "those were read from. No image that was trained on may be in the split",
     )
+    each.add_argument("--split", default="test", help="with --data: what is judged on (default test)")
     each.add_argument("--modality", default="", help="for a folder: what its images are, for example MRI")
     each.add_argument(
         "--research", action="store_true", help="allow a research run; boxes refuse what comes of it"

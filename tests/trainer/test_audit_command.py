@@ -9,6 +9,8 @@ import pytest
 
 from trainer import cli
 from trainer.audit import material
+from trainer.release import card_audit
+from trainer.training import audit_note, run_record
 
 TINY = material.Size(
     shadows=4,
@@ -78,14 +80,49 @@ def test_an_audit_reports_figures_for_the_workstation_alone(
     assert "data:image/png;base64," in text
     assert "://" not in text  # nothing is loaded from anywhere
     assert "data:image" not in figures.read_text()
+    # The card tells that it was made and how it ended; of private images no figure leaves.
+    out = tmp_path / "bundle"
+    words = ("--run", run, "--keys", tmp_path / "keys", "--out", out, "--ledger", run.parent / "ledgers")
+    assert command("export", *words) == 0
+    assert "not audited" not in capsys.readouterr().err
+    assert (run / audit_note.NOTES).stat().st_mode & 0o777 == 0o600
+    said = (out / "targets" / "MODEL_CARD.md").read_text().split("## Audit")[1].split("## Training")[0]
+    assert ", a quick one, which shows little: no claim was contradicted" in said
+    assert "stay on the workstation" in said
+    assert "lower bound" not in said
+    assert "AUC" not in said
+
+
+def test_the_card_tells_figures_of_audits_on_published_images_alone(run: Path) -> None:
+    record, _ = run_record.load(run)
+    published = record.model_copy(update={"data": {"sets": {"chest_xray": {}}}})
+    bound = audit_note.Bound(what="steps", claimed=2.0, proved=1.35, auc=0.5, auc_interval=(0.4, 0.6))
+    fields = {"trainer": "0.1.0", "files": {}, "contradicted": (), "controls": 5, "missed": 0}
+    note = audit_note.AuditNote(made="2026-01-02", quick=False, published=True, bounds=(bound,), **fields)
+    weak = note.model_copy(update={"made": "2026-01-03", "missed": 1, "published": False, "bounds": ()})
+    told = "\n".join(card_audit.audit_lines(published, [note, weak]))
+    assert "Audited on 2026-01-02 with trainer 0.1.0: no claim was contradicted; all 5 mechanisms" in told
+    assert "its silence means little" in told
+    assert "| steps | 2.000 | 1.35 | 0.500 (0.400 to 0.600) |" in told
+    assert "1.35" not in "\n".join(card_audit.audit_lines(record, [note, weak])), "the run's are private"
+    assert list(card_audit.audit_lines(published, [])) == ["Not audited."]
+
+
+def test_notes_are_of_these_very_bytes_and_none_hides_another(tmp_path: Path) -> None:
+    fields = {"trainer": "0.1.0", "controls": 5, "missed": 0, "quick": True, "published": False}
+    bad = audit_note.AuditNote(made="2026-01-02", files={"a": "1"}, contradicted=("steps",), **fields)
+    for note in (bad, bad.model_copy(update={"contradicted": ()}), bad.model_copy(update={"files": {}})):
+        audit_note.add(tmp_path, note)
+    assert [each.contradicted for each in audit_note.read(tmp_path, {"a": "1"})] == [("steps",), ()]
+    (tmp_path / audit_note.NOTES).write_text("{}\n")
+    with pytest.raises(audit_note.NoteError, match="is damaged; restore it"):
+        audit_note.read(tmp_path, {})
 
 
 def test_a_contradicted_claim_is_said_and_ends_in_an_error(
     run: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The same run with a record that claims far less than was spent."""
-    from trainer.training import run_record
-
     record, net = run_record.load(run)
     shy = record.privacy.model_copy(update={"epsilon": 0.01})
     run_record.save(tmp_path / "shy", record.model_copy(update={"privacy": shy}), net)
@@ -96,6 +133,10 @@ def test_a_contradicted_claim_is_said_and_ends_in_an_error(
     (tmp_path / "shy" / "run.json").write_text(json.dumps(stated))
     assert command("audit", "--run", tmp_path / "shy", "--data", index, "--quick") == 1
     told = capsys.readouterr()
+    words = ("--run", tmp_path / "shy", "--keys", tmp_path / "keys", "--out", tmp_path / "bundle")
+    assert command("export", *words) == 2
+    assert "contradicts the privacy" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
     assert "CONTRADICTED" in told.out
     assert "whole private head" in told.out.split("CONTRADICTED")[1]
     assert "contradicted" in told.err

@@ -148,6 +148,43 @@ def test_export_and_evaluate(
     assert "40 images of split 'held_out' are in the data set" in capsys.readouterr().err
 
 
+def test_an_export_can_judge_what_it_signs(
+    run: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledgers, keys, out = tmp_path / "ledgers", tmp_path / "keys", tmp_path / "bundle"
+    shutil.copytree(run.parent / "ledgers", ledgers)
+    words = ["export", "--run", run, "--keys", keys, "--out", out, "--ledger", ledgers]
+    # Trained images, by the name of their split and by content; neither is read.
+    assert command(*words, "--data", index, "--split", "train") == 2
+    assert "was trained on split 'train'" in capsys.readouterr().err
+    renamed = tmp_path / "renamed.csv"
+    shutil.copytree(index.parent / "phantoms", tmp_path / "phantoms")
+    renamed.write_text(index.read_text().replace(",train,", ",held_out,"))
+    assert command(*words, "--data", renamed, "--split", "held_out") == 2
+    assert "40 images of split 'held_out' are in the data set" in capsys.readouterr().err
+    assert command(*words, "--data", index, "--split", "tset") == 2
+    assert "the data has test, train" in capsys.readouterr().err
+    assert not out.exists()
+    assert command(*words, "--data", index) == 0
+    told = capsys.readouterr()
+    assert "this is read number 1 of this split" in told.out
+    assert "no figures" not in told.err
+    bundle = Bundle.load(out, keys / "root.json", None)
+    assert bundle.version == 1
+    card = (out / "targets" / "MODEL_CARD.md").read_text()
+    assert "Not evaluated" not in card
+    assert "16 images" in card
+    assert "This was read number 1 of the split." in card
+    # The same figures as those of trainer evaluate.
+    figures = tmp_path / "e.json"
+    judge = ["evaluate", "--bundle", out, "--data", index, "--json", figures, "--ledger", ledgers]
+    assert command(*judge, "--skip", "degraded,faithfulness,precision") == 0
+    found = json.loads(figures.read_text())
+    assert found["split_reads"] == 2
+    low, high = found["accuracy_interval"]
+    assert f"| accuracy | {found['accuracy']:.3f} ({low:.3f} to {high:.3f}) |" in card
+
+
 def test_the_card_says_what_is_held_back_as_unlike_its_kind(run: Path, tmp_path: Path) -> None:
     words = ["export", "--run", run, "--keys", tmp_path / "keys", "--out", tmp_path / "bundle", *ledger(run)]
     card = tmp_path / "bundle" / "targets" / "MODEL_CARD.md"

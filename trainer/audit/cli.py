@@ -12,10 +12,10 @@ from trainer.privacy.cli import add_ledger
 
 
 def _audit(args: argparse.Namespace) -> int:
-    from trainer.audit import material, page, report, suite
-    from trainer.data import dataset, private_files
+    from trainer.audit import material, note, page, report, suite
+    from trainer.data import dataset, private_files, sources
     from trainer.evaluation import reads
-    from trainer.training import run_record
+    from trainer.training import audit_note, run_record
 
     kept = run_record.read(args.run_dir)
     record, net = kept.record, kept.net
@@ -27,7 +27,11 @@ def _audit(args: argparse.Namespace) -> int:
         for split in (args.split, args.others)
     )
     if not members:
-        raise suite.AuditError(f"no image of the run's classes is in split {args.split!r}; see --split")
+        dataset.of_split(every, args.split)  # names the splits there are
+        raise suite.AuditError(
+            f"no image of split {args.split!r} is of a class of the run, {', '.join(sorted(known))}; give "
+            "the data that it was trained on"
+        )
     number = 0
     if others:
         # As trainer evaluate counts: the split is that of the whole index, whatever is asked for here.
@@ -39,7 +43,15 @@ def _audit(args: argparse.Namespace) -> int:
         private_files.write(args.json, json.dumps(result.to_json(), indent=2) + "\n")
     if args.html:
         private_files.write(args.html, page.page(result))
+    published = bool(sources.published([*members, *others]))
+    left = note.note(result, kept.files, quick=args.quick, published=published)
     print(report.text(result))
+    told = "with its figures, of published images" if published else "that it was made, without figures"
+    try:
+        audit_note.add(args.run_dir, left)
+        print(f"noted in {args.run_dir / audit_note.NOTES}; the model card of trainer export tells {told}")
+    except audit_note.NoteError as error:
+        print(f"trainer audit: {error}", file=sys.stderr)
     if number:
         print(f"read number {number} of images of split {args.others!r} on this workstation")
     if result.contradicted:

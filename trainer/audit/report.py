@@ -10,7 +10,8 @@ from trainer.audit.roc import FALSE_POSITIVE_RATES, Attack
 
 STAYS = (
     "This audit was made from private images and is not covered by epsilon: keep it on the workstation, "
-    "publish nothing of it but this table, and that only after a second look."
+    "publish nothing of it but this table, and that only after a second look. Of private images the model "
+    "card tells that it was made and whether the claim stood, and no figure."
 )
 EVIDENCE = (
     "A lower bound below the claim is evidence, not proof: it says that these attacks found no more. The "

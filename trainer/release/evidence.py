@@ -60,11 +60,7 @@ def figures(path: Path, fp32: bytes, trained: Trained, judged: Sequence[Record] 
     if not isinstance(found, dict) or found.get("model_sha256") != sha256(fp32).hexdigest():
         raise EvidenceError(f"{path} judged another network; run trainer evaluate on a bundle of this one")
     split = str(found.get("split"))
-    if split in trained.splits:
-        raise EvidenceError(
-            f"{path} holds figures of split {split!r}, which the network was trained on: they have no noise, "
-            "and no epsilon covers them. Judge another split"
-        )
+    _refuse_by_name(str(path), split, trained)
     if trained.account is None:
         return found
     if judged is None:
@@ -78,10 +74,35 @@ def figures(path: Path, fp32: bytes, trained: Trained, judged: Sequence[Record] 
             f"split {split!r} of the index is not what {path} judged; give the index that was judged on, or "
             "run trainer evaluate again"
         )
-    both = overlap(trained.account, trained.ledgers, there)
+    refuse_trained(str(path), split, there, trained)
+    return found
+
+
+def refuse_trained(what: str, split: str, there: Sequence[Record], trained: Trained) -> None:
+    """Refuse figures of images that the network was trained on, by the split's name and by content.
+
+    Args:
+        what: where the figures come from, for the message.
+        split: name of the judged split.
+        there: its records.
+        trained: what the network was trained on.
+
+    Raises:
+        EvidenceError: the split, or an image of it, was trained on.
+        DataError: an image cannot be read.
+    """
+    _refuse_by_name(what, split, trained)
+    both = overlap(trained.account, trained.ledgers, there) if trained.account is not None else 0
     if both:
         raise EvidenceError(
             f"{both} images of split {split!r} are in the data set that the network was trained on: figures "
             "of them have no noise, and no epsilon covers them. Judge other images"
         )
-    return found
+
+
+def _refuse_by_name(what: str, split: str, trained: Trained) -> None:
+    if split in trained.splits:
+        raise EvidenceError(
+            f"{what}: the network was trained on split {split!r}; figures of it have no noise, and no "
+            "epsilon covers them. Judge another split"
+        )

@@ -22,9 +22,10 @@ from trainer.phantoms import procedural
 from trainer.privacy import on_record
 from trainer.privacy.ledger import default_folder
 from trainer.release import evidence, likeness
+from trainer.release.judged import figures as judge_now
 from trainer.release.model_card import model_card
-from trainer.release.signing import sign_bundle
-from trainer.training import run_record
+from trainer.release.signing import sign_bundle, signers
+from trainer.training import audit_note, run_record
 
 GOLDEN_SEED = 7
 MAX_ACTIVATION = 30_000.0
@@ -54,6 +55,7 @@ def export(
     ledgers: Path | None = None,
     research: bool = False,
     judged: Sequence[Record] | None = None,
+    split: str = "test",
     least: float = likeness.LEAST,
 ) -> dict[str, Any]:
     """Write both networks, golden data, statements and signatures to ``out``; return a summary.
@@ -65,13 +67,17 @@ def export(
         figures: JSON of ``trainer evaluate`` on a bundle of the same network, for the model card.
         ledgers: directory of the ledgers, where a release run must stand; left out, the user's own.
         research: allow a research run. Its bundle is marked, and no box loads it.
-        judged: all records of the index that the figures were read from; see `evidence.figures`.
+        judged: all records of the index that the figures were read from; see `evidence.figures`. Without
+            ``figures``: the bundle is judged on them now.
+        split: without ``figures``: which split of ``judged`` is judged on.
         least: threshold of likeness, of what the mean image of a group scores.
 
     Raises:
-        ExportError: the run was made for research; the network could overflow, disagrees with itself, or
-            is too large; there is something at ``out`` that is no bundle.
+        ExportError: the run was made for research; an audit contradicts its claim; the network could
+            overflow, disagrees with itself, or is too large; there is something at ``out`` that is no bundle.
         EvidenceError: the figures are of another network, or of images that it was trained on.
+        DataError: the images to judge on cannot be used.
+        NoteError: what audits left beside the run is damaged.
         LedgerError: a run that says it is a release is not on record as one, or wrote other files.
     """
     _refuse_foreign(out)
@@ -86,6 +92,12 @@ def export(
         raise ExportError(
             f"{run} is a research run, which no ledger limited: nothing is released of it. Train with --mode "
             "release, or give --research for a marked bundle that trainer evaluate reads and boxes refuse"
+        )
+    audits = audit_note.read(run, kept.files)
+    if any(each.contradicted for each in audits) and not research:
+        raise ExportError(
+            f"trainer audit contradicts the privacy that {run} claims, so nothing is released of it; look "
+            "for the error in the mechanism or in its accounting"
         )
     ledgers = ledgers or default_folder()
     account = None
@@ -105,9 +117,9 @@ def export(
     difference = float(np.abs(reference - halved).max())
     if not difference < GOLDEN_TOLERANCE["fp16"] / 2:
         raise ExportError(f"rounding to half precision moves a logit by {difference:.3f}")
+    known = evidence.Trained(tuple(record.data.get("splits", ())), account, ledgers)
     evaluated = None
     if figures is not None:
-        known = evidence.Trained(tuple(record.data.get("splits", ())), account, ledgers)
         evaluated = evidence.figures(figures, models["fp32"], known, judged)
     spec = {
         "format": layout.FORMAT,
@@ -130,8 +142,12 @@ def export(
         layout.FP32: models["fp32"],
         layout.FP16: models["fp16"],
         layout.GOLDEN: _golden(images, reference),
-        layout.CARD: model_card(record, evaluated).encode(),
+        layout.CARD: model_card(record, evaluated, audits).encode(),
     }
+    if figures is None and judged is not None:
+        signers(keys)  # what cannot be signed is not judged: a read of the split is counted
+        evaluated = judge_now(files, judged, split, known)
+        files[layout.CARD] = model_card(record, evaluated, audits).encode()
     version = _install(out, files, keys)
     return {
         "version": version,
@@ -139,6 +155,8 @@ def export(
         "least_likeness": least if bool(net.likeness.any()) else None,
         "largest_activation": round(largest, 2),
         "fp16_largest_logit_difference": round(difference, 5),
+        "evaluated": evaluated is not None,
+        "audits": len(audits),
     }
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edge.messages import NOTICE
 from trainer.data import sources
+from trainer.release.card_audit import audit_lines
 from trainer.release.card_figures import figure_lines
+from trainer.training.audit_note import AuditNote
 from trainer.training.run_record import RunRecord
 
 
-def model_card(record: RunRecord, figures: dict[str, Any] | None) -> str:
-    """Markdown text. ``figures`` is the JSON of ``trainer evaluate``; None says that there are none."""
+def model_card(record: RunRecord, figures: dict[str, Any] | None, audits: Sequence[AuditNote] = ()) -> str:
+    """Markdown text.
+
+    Args:
+        record: the run.
+        figures: JSON of ``trainer evaluate``; None says that there are none.
+        audits: what ``trainer audit`` left beside the run.
+    """
     lines = [f"# {record.name}", "", f"**{NOTICE.capitalize()}.** Made {record.made}.", ""]
     lines += ["## What it is for", "", *_uses(record), ""]
     lines += ["## Privacy of the training images", "", *_privacy(record), ""]
+    lines += ["## Audit", "", *audit_lines(record, audits), ""]
     lines += ["## Training", "", *(f"- {key}: {value}" for key, value in record.training.items())]
     lines += [f"- preprocessing: {record.preprocess}", ""]
     lines += ["## Data", "", *_data(record), ""]

@@ -125,7 +125,9 @@ def read(path: Path) -> Kept:
             state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     except OSError as error:
         if not path.is_dir():
-            raise RunError(f"{path} does not exist; name the directory that trainer fit --out made") from None
+            raise RunError(
+                f"{path} does not exist; name the run directory that trainer fit --out made"
+            ) from None
         what = Path(str(error.filename)).name if error.filename else "a file"
         reason = error.strerror or type(error).__name__
         raise RunError(
