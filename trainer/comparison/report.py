@@ -132,8 +132,7 @@ def about(found: Sequence[Result], rows: Sequence[Row]) -> list[str]:
     said.append(
         f"{len(found) - open_runs} runs of this table were private: each of them, and each setting that was "
         f"tried for them, stands in the ledger as a research run. {open_runs} runs on the same images, and "
-        f"{tried} trials of settings for them, had no privacy; no ledger can hold these, since they have no "
-        "epsilon."
+        f"{tried} trials of settings for them, had no privacy: they are counted there, without an epsilon."
     )
     said += sorted({f"{row.recipe.title}: {note}." for row in rows for r in row.results for note in r.notes})
     return said
