@@ -32,6 +32,7 @@ from edge.capture.live_source import LiveSource
 from edge.capture.server import Server
 from edge.capture.sink import Refused
 from edge.capture.sources import Source
+from edge.flag import Flag
 from edge.health import notify
 from edge.imaging.decoded import DecodeLimits
 from edge.settings import Settings, SettingsError
@@ -140,7 +141,7 @@ def run(settings: Settings) -> int:
     # Nothing for others, ever; the group's bits as the service manager set them: on the box the daemon is
     # another user of the inbox's group, and must be able to open and delete what comes in.
     os.umask(os.umask(0o077) | 0o007)
-    stopped = threading.Event()
+    stopped = Flag()
     broken = threading.Event()
 
     def thread_ended(args: threading.ExceptHookArgs) -> None:

@@ -18,6 +18,7 @@ from edge.capture.client import CaptureClient
 from edge.commands.ledger import Ledger
 from edge.commands.room import CommandRoom
 from edge.commands.rules import Now
+from edge.flag import Flag
 from edge.health import notify
 from edge.health.watch import Pulse, stalled
 from edge.imaging.frames import Acquisition, RawFrame
@@ -52,7 +53,7 @@ class Daemon:
         self._lock = threading.Lock()
         self._sources: dict[str, SourceHealth] = {}
         self._awaited: dict[tuple[str, int], list[int]] = {}
-        self._stop, self._reload = threading.Event(), threading.Event()
+        self._stop, self._reload = Flag(), Flag()
         self.capture = CaptureClient(
             settings.box.runtime / "capture.sock",
             self._on_frame,
