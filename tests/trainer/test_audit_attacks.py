@@ -17,7 +17,7 @@ from trainer.training.fixed_features import FixedFeatures
 
 DELTA = 1e-5
 CLAIM = 2.0
-ENGINE = FixedFeatures(steps=30, physical=512)
+ENGINE = FixedFeatures(steps=30, physical=512, rate=25.0)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def records() -> Cached:
 
 @pytest.fixture(scope="module")
 def spend() -> tuple[Release, ...]:
-    return ENGINE.spend(300, CLAIM, DELTA)
+    return ENGINE.spend(CLAIM, DELTA)
 
 
 def attack(train: lira.ShadowTrainer, count: int, shadows: int = 16, targets: int = 8) -> lira.Audited:

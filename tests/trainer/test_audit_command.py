@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from trainer import cli
 from trainer.audit import material
+from trainer.audit.members import others_than
+from trainer.data import dataset
 from trainer.release import card_audit
 from trainer.training import audit_note, run_record
 
@@ -49,8 +52,9 @@ def test_an_audit_reports_figures_for_the_workstation_alone(
     figures, page = tmp_path / "a.json", tmp_path / "a.html"
     page.write_text("open to all")
     page.chmod(0o644)
+    ledger = ("--ledger", run.parent / "ledgers")
     words = ("--run", run, "--data", index, "--others", "test", "--quick", "--json", figures, "--html", page)
-    assert command("audit", *words) == 0
+    assert command("audit", *words, *ledger) == 0
     told = capsys.readouterr()
     # Attacked with images that no training saw: a look at their split, and counted like any.
     assert "read number 1 of images of split 'test'" in told.out
@@ -82,8 +86,7 @@ def test_an_audit_reports_figures_for_the_workstation_alone(
     assert "data:image" not in figures.read_text()
     # The card tells that it was made and how it ended; of private images no figure leaves.
     out = tmp_path / "bundle"
-    words = ("--run", run, "--keys", tmp_path / "keys", "--out", out, "--ledger", run.parent / "ledgers")
-    assert command("export", *words) == 0
+    assert command("export", "--run", run, "--keys", tmp_path / "keys", "--out", out, *ledger) == 0
     assert "not audited" not in capsys.readouterr().err
     assert (run / audit_note.NOTES).stat().st_mode & 0o777 == 0o600
     said = (out / "targets" / "MODEL_CARD.md").read_text().split("## Audit")[1].split("## Training")[0]
@@ -131,7 +134,8 @@ def test_a_contradicted_claim_is_said_and_ends_in_an_error(
     for release in stated["privacy"]["releases"]:
         release["noise"] *= 0.05
     (tmp_path / "shy" / "run.json").write_text(json.dumps(stated))
-    assert command("audit", "--run", tmp_path / "shy", "--data", index, "--quick") == 1
+    ledger = ("--ledger", run.parent / "ledgers")
+    assert command("audit", "--run", tmp_path / "shy", "--data", index, "--quick", *ledger) == 1
     told = capsys.readouterr()
     words = ("--run", tmp_path / "shy", "--keys", tmp_path / "keys", "--out", tmp_path / "bundle")
     assert command("export", *words) == 2
@@ -144,12 +148,45 @@ def test_a_contradicted_claim_is_said_and_ends_in_an_error(
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["--split", "nowhere"], "nowhere"), (["--only", "nothing"], "nothing"), (["--run", "nowhere"], "run")],
+    [
+        (["--split", "nowhere"], "nowhere"),
+        (["--only", "nothing"], "nothing"),
+        (["--run", "nowhere"], "run"),
+        (["--split", "test"], "was not trained on 16 of these 16 images"),
+        (["--ledger", "nowhere"], "give its directory with --ledger"),
+    ],
 )
 def test_what_cannot_be_audited_is_refused(
     run: Path, index: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
-    basic = {"--run": str(run), "--data": str(index)}
+    basic = {"--run": str(run), "--data": str(index), "--ledger": str(run.parent / "ledgers")}
     basic.update(dict(zip(words[::2], words[1::2], strict=True)))
     assert command("audit", *(part for pair in basic.items() for part in pair)) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_copy_of_a_member_does_not_stand_for_a_stranger(
+    run: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(index.parent, tmp_path / "data")
+    copied = tmp_path / "data" / index.name
+    every = dataset.read(copied)
+    of = {split: [each for each in every if each.split == split] for split in ("train", "test")}
+    shutil.copyfile(of["train"][0].file, of["test"][0].file)
+    figures = tmp_path / "a.json"
+    words = ("--run", run, "--data", copied, "--others", "test", "--quick", "--json", figures)
+    assert command("audit", *words, "--ledger", run.parent / "ledgers") == 0
+    assert "1 images of split 'test' left out" in capsys.readouterr().out
+    found = json.loads(figures.read_text())
+    assert (found["members"], found["others"]) == (40, 15)
+
+
+def test_of_a_part_of_a_larger_ledger_nobody_can_say_which_images_it_saw(run: Path, index: Path) -> None:
+    """Research on a part of known images is charged to their ledger, which holds more than the run."""
+    every = dataset.read(index)
+    train, test = ([each for each in every if each.split == split] for split in ("train", "test"))
+    record, _ = run_record.load(run)
+    assert others_than(record.privacy, run.parent / "ledgers", train[:20], [*test, train[30]]).copies == 1
+    part = record.privacy.model_copy(update={"records": 20})
+    found = others_than(part, run.parent / "ledgers", train[:20], train[20:])
+    assert (found.records, found.copies, found.known) == (train[20:], 0, False)

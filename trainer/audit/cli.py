@@ -13,8 +13,10 @@ from trainer.privacy.cli import add_ledger
 
 def _audit(args: argparse.Namespace) -> int:
     from trainer.audit import material, note, page, report, suite
+    from trainer.audit.members import others_than
     from trainer.data import dataset, private_files, sources
     from trainer.evaluation import reads
+    from trainer.privacy.ledger import default_folder
     from trainer.training import audit_note, run_record
 
     kept = run_record.read(args.run_dir)
@@ -31,6 +33,17 @@ def _audit(args: argparse.Namespace) -> int:
         raise suite.AuditError(
             f"no image of split {args.split!r} is of a class of the run, {', '.join(sorted(known))}; give "
             "the data that it was trained on"
+        )
+    found = others_than(record.privacy, args.ledger or default_folder(), members, others)
+    others = found.records
+    if found.copies:
+        print(
+            f"{found.copies} images of split {args.others!r} left out: the run was trained on the same files"
+        )
+    if not found.known:
+        print(
+            "the ledger holds more images than this research run was trained on: that these are its own, and "
+            "the others not, is taken on trust"
         )
     number = 0
     if others:

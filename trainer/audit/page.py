@@ -72,7 +72,7 @@ def _membership(result: Result) -> str:
         canvas = Canvas((7.4, 4.0), layout="constrained")
         axes = canvas.add_subplot()
         for each in result.membership:
-            name, attack = report.best_attack(each.attacks)
+            name, attack = report.strongest(each.attacks)
             axes.plot(*attack.curve, label=f"{each.subject} ({name})")
         line = np.logspace(-4, 0, 50)
         axes.plot(line, line, color=MUTED, ls=":", lw=1)

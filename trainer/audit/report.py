@@ -91,15 +91,19 @@ def rows(result: Result) -> list[tuple[str, ...]]:
     """The table: the claim beside what attacks prove, and the networks without DP as contrast."""
     made = []
     for each in result.membership:
-        attack = best_attack(each.attacks)
+        attack = strongest(each.attacks)
         made.append(_row(f"membership: {each.subject} ({attack[0]})", each.claimed, attack[1]))
     made += [_row(_title(each), each.claimed, each.attack) for each in result.canaries]
     return made
 
 
-def best_attack(attacks: dict[str, Attack]) -> tuple[str, Attack]:
-    """The one that finds most at the smallest false positive rate, then by area."""
-    return max(attacks.items(), key=lambda each: (each[1].rates[0].tpr, each[1].auc))
+def strongest(attacks: dict[str, Attack]) -> tuple[str, Attack]:
+    """The one that proves most, then the one with the largest area: no less may be told than was found."""
+    return max(attacks.items(), key=lambda each: (_proved(each[1]), each[1].auc))
+
+
+def _proved(attack: Attack) -> float:
+    return -1.0 if attack.bounds is None else attack.bounds.proved
 
 
 def inversion_rows(result: Result) -> list[tuple[str, ...]]:

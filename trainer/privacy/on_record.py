@@ -1,4 +1,4 @@
-"""Whether a run that is to be released stands in its ledger, as what it says it is."""
+"""What the ledger says of a run: whether it stands there as what it says it is, and which images it saw."""
 
 from __future__ import annotations
 
@@ -65,31 +65,46 @@ def by_now(privacy: Privacy, folder: Path) -> Privacy:
     return renewed(privacy, account, run)
 
 
-def overlap(account: Account, folder: Path, records: Sequence[Record]) -> int:
-    """How many of the records' images the ledger holds, by their content.
+def trained_on(privacy: Privacy, folder: Path) -> Account:
+    """The ledger that a run, for release or research, was charged to.
+
+    Raises:
+        LedgerError: it is not in the directory.
+        ChainError: a ledger was damaged or edited.
+    """
+    return _charged(privacy, folder)[0]
+
+
+def held(account: Account, folder: Path, records: Sequence[Record]) -> list[bool]:
+    """Whether the ledger holds each record's image, by its content.
 
     Raises:
         LedgerError: the key of the ledgers cannot be read.
         DataError: an image cannot be read.
     """
     key = the_key(folder)
-    return sum(mark(key, each) in account.images for each in digests(records))
+    return [mark(key, each) in account.images for each in digests(records)]
 
 
-def _find(privacy: Privacy, folder: Path) -> tuple[Account, Run]:
-    said = privacy.model_extra or {}
-    names = said.get("ledger") or {}
+def _charged(privacy: Privacy, folder: Path) -> tuple[Account, Run | None]:
+    """The ledger that a run names, and what that says of the run."""
+    names = (privacy.model_extra or {}).get("ledger") or {}
     found = Ledgers(folder).read()
     if names.get("id") not in found.ids:
         raise LedgerError(
             f"ledger {names.get('id')}, which the run was charged to, is not in {folder}; give its "
             "directory with --ledger"
         )
-    account, run = found.account(names["id"]), found.run(str(names.get("run")))
+    return found.account(names["id"]), found.run(str(names.get("run")))
+
+
+def _find(privacy: Privacy, folder: Path) -> tuple[Account, Run]:
+    account, run = _charged(privacy, folder)
+    said = privacy.model_extra or {}
     mine = run is not None and (run.account, run.mode) == (account.id, "release")
     if run is None or not mine or to_json(run.spend) != said.get("releases"):
         raise LedgerError(
-            f"ledger {account.id} has no release run {names.get('run')} that spent what the run directory "
-            "says: the directory was edited, or the run was made for research. Train with --mode release"
+            f"ledger {account.id} has no release run {said['ledger'].get('run')} that spent what the run "
+            "directory says: it was edited, or the run was made for research. Train with --mode release"
         )
     return account, run
