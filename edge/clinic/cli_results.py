@@ -10,7 +10,6 @@ import getpass
 import json
 import signal
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,8 +46,9 @@ def add_receive(sub: Sub[argparse.ArgumentParser]) -> None:
 def _receive(args: argparse.Namespace) -> int:
     from edge.clinic.observers import Both, Lines
     from edge.clinic.receive import Observer, Receiver
+    from edge.flag import Flag
 
-    stop = threading.Event()
+    stop = Flag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     table = args.table or not (args.json or args.quiet or not sys.stdout.isatty())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from edge.clinic.link import open_session
 from edge.clinic.pki import role_name
 from edge.clinic.places import MANIFEST, ClinicError, current_manifest, read_config, role_folder
 from edge.clinic.vault import StreamKey, Vault
+from edge.flag import Flag
 from edge.messages import Acknowledgement, Body, DeviceState
 from edge.wire import pem
 from edge.wire.ack import sign_ack
@@ -151,7 +151,7 @@ class Receiver:
         self._session.stop()
         self.vault.close()
 
-    def run(self, observer: Observer, *, stop: threading.Event, exit_after_idle: float | None = None) -> None:
+    def run(self, observer: Observer, *, stop: Flag, exit_after_idle: float | None = None) -> None:
         """Receive until ``stop`` is set, or nothing came for ``exit_after_idle`` seconds while connected.
 
         Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from edge.clinic import command, keyring, receive
 from edge.clinic.places import KNOWN, MANIFEST, ClinicError, current_manifest, read_config, read_manifest
 from edge.clinic.receive import ManifestFile, Observer, Receiver
 from edge.clinic.reidentify import reidentify
+from edge.flag import Flag
 from tests.clinic.demo_clinic import NOW
 
 
@@ -87,7 +87,7 @@ def test_expiry_is_judged_while_the_receiver_runs(clinic: Path, monkeypatch: pyt
 
     try:
         with pytest.raises(ClinicError, match="expired"):
-            receiver.run(Watch(), stop=threading.Event())
+            receiver.run(Watch(), stop=Flag())
     finally:
         receiver.close()
     assert turns  # the control: it ran until then
