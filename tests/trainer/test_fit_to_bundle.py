@@ -14,14 +14,16 @@ import pytest
 from edge.imaging.bundle import Bundle, BundleError
 from trainer import cli
 from trainer.data import dataset, uses
-from trainer.evaluation import evaluate
+from trainer.evaluation import evaluate, fold_training
 from trainer.evaluation.reads import split_digest
 from trainer.network.edge_net import EdgeNet
 from trainer.prior import SHIPPED
 from trainer.prior.weights import load_prior
 from trainer.privacy.spend import Release
 from trainer.release import likeness
+from trainer.release.model_card import model_card
 from trainer.training import dp_sgd, fixed_features, run_record
+from trainer.training.fixed_features import FixedFeatures
 
 
 def command(*words: object) -> int:
@@ -283,6 +285,33 @@ def test_a_release_that_no_ledger_knows_is_not_exported(
         assert command(*words, *ledger(run)) == 2
         assert "was edited" in capsys.readouterr().err
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(("given", "by_rule"), [((), ["rate"]), (("--rate", 7), [])])
+def test_the_learning_rate_on_record_is_the_one_trained_with(
+    given: tuple[object, ...],
+    by_rule: list[str],
+    index: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, used = fixed_features.run_steps, []
+
+    def spy(*words: object, **settings: object) -> None:
+        used.append(settings["rate"])
+        real(*words, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fixed_features, "run_steps", spy)
+    words = ("--data", index, "--epsilon", 2, "--delta", 1e-5, "--unit", "image", "--views", 1, "--steps", 4)
+    out = tmp_path / "run"
+    assert command("fit", *words, "--out", out, "--ledger", tmp_path / "ledgers", *given) == 0
+    record, _ = run_record.load(out)
+    assert record.training["rate"] == used[0] != FixedFeatures().rate
+    assert record.training[run_record.BY_RULE] == by_rule
+    assert used[0] == 7 or used[0] < 5  # 40 images: there is much noise
+    assert ("follows from the noise" in model_card(record, None)) == bool(by_rule)
+    # Folds of the run have noise of their own, and keep what a person gave.
+    assert fold_training.of_run(out).engine.rate == (None if by_rule else 7)
 
 
 def test_two_runs_differ_though_torch_is_seeded() -> None:

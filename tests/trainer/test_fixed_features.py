@@ -68,7 +68,7 @@ def test_one_unit_moves_a_step_by_no_more_than_the_clip(monkeypatch: pytest.Monk
 def test_its_releases_compose_to_the_target_and_take_every_record() -> None:
     from trainer.privacy import accounting
 
-    means, steps = FixedFeatures().spend(1000, 2.0, 1e-5)
+    means, steps = FixedFeatures().spend(2.0, 1e-5)
     assert (means.sampling_rate, steps.sampling_rate, steps.steps) == (1.0, 1.0, 40)
     assert accounting.epsilon((means, steps), 1e-5) == pytest.approx(2.0, abs=0.01)
     assert accounting.epsilon((means, steps), 1e-5) <= 2.0

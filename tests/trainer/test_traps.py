@@ -71,9 +71,12 @@ class Fake:
     crash: bool = False
     seen: ClassVar[list[str]] = []
 
-    def spend(self, records: int, target: float, delta: float) -> Spend:
-        del records
+    def spend(self, target: float, delta: float) -> Spend:
         return (Release("all", 1.0005 / gaussian_mu(target, delta)),)
+
+    def settled(self, spend: Spend, units: int) -> Fake:
+        del spend, units
+        return self
 
     def check(self, net: EdgeNet, task: Task) -> None:
         del net, task
@@ -108,13 +111,13 @@ def test_every_step_draws_a_poisson_sample_at_the_accounted_rate(task: Task, eng
         return true(count, rate)
 
     monkeypatch.setattr(noise, "poisson_sample", spy)
-    spend = engine.spend(COUNT, 2.0, DELTA)
+    spend = engine.spend(2.0, DELTA)
     engine.train(EdgeNet(4), task, spend)
     (steps,) = [release for release in spend if release.steps == 3]
     assert drawn == [(COUNT, steps.sampling_rate)] * 3
 
 
-@pytest.mark.parametrize("engine", [FixedFeatures(steps=1, views=1), DpSgd(depth="head", steps=1)])
+@pytest.mark.parametrize("engine", [FixedFeatures(steps=1, views=1, rate=25.0), DpSgd(depth="head", steps=1)])
 def test_an_engine_draws_and_clips_whole_patients(task: Task, engine, monkeypatch) -> None:
     """All images of one patient, so loud that each alone would fill the clip, move a step by one clip."""
     units = Units(np.arange(COUNT) // 4, 3, "patient", 4, "", tuple("abc"))
@@ -126,7 +129,7 @@ def test_an_engine_draws_and_clips_whole_patients(task: Task, engine, monkeypatc
 
     monkeypatch.setattr(noise, "poisson_sample", everyone)
     engine = replace(engine, clip=1e-6)
-    spend = tuple(replace(release, noise=0.0) for release in engine.spend(3, 2.0, DELTA))
+    spend = tuple(replace(release, noise=0.0) for release in engine.spend(2.0, DELTA))
     net = EdgeNet(4)
     load_prior(ROOT / "trainer/prior/prior.npz", net)
     head = [each.detach().clone() for each in (net.head.weight, net.head.bias)]
@@ -146,7 +149,7 @@ def test_an_engine_draws_and_clips_whole_patients(task: Task, engine, monkeypatc
 
 
 def test_replacing_one_costs_about_twice_of_adding_or_removing_one(task: Task, tmp_path: Path) -> None:
-    (release,) = Fake().spend(0, 2.0, DELTA)
+    (release,) = Fake().spend(2.0, DELTA)
     assert epsilon((replace(release, noise=release.noise / 2),), DELTA) == pytest.approx(4.39, abs=0.02)
     assert make(task, Fake(), tmp_path).privacy.adjacency == "add or remove one image"
 
@@ -432,8 +435,8 @@ def test_settings_that_are_not_finite_are_refused(task: Task, tmp_path: Path, ba
 
 def test_an_engine_that_spends_more_than_it_was_asked_to_is_refused(task: Task, tmp_path: Path) -> None:
     class Greedy(Fake):
-        def spend(self, records: int, target: float, delta: float) -> Spend:
-            return super().spend(records, 1.1 * target, delta)
+        def spend(self, target: float, delta: float) -> Spend:
+            return super().spend(1.1 * target, delta)
 
     with pytest.raises(fit.FitError, match=r"would spend epsilon 2\.\d+, and 2 was asked for"):
         make(task, Greedy(), tmp_path)
@@ -472,12 +475,12 @@ SCALE = 100.0
 
 
 def loud(engine, count: int) -> Spend:
-    return tuple(replace(each, noise=SCALE * each.noise) for each in engine.spend(count, 2.0, DELTA))
+    return tuple(replace(each, noise=SCALE * each.noise) for each in engine.spend(2.0, DELTA))
 
 
 def head_noise(task: Task) -> tuple[float, float]:
     """Deviation of the head after one step of the fixed-features engine, and what it must be."""
-    engine, net = FixedFeatures(steps=1, sampling_rate=1.0, views=1), EdgeNet(4)
+    engine, net = FixedFeatures(steps=1, sampling_rate=1.0, views=1, rate=25.0), EdgeNet(4)
     spend = loud(engine, COUNT)
     engine.train(net, task, spend)
     return float(net.head.weight.detach().std()), engine.rate * spend[-1].noise * engine.clip / COUNT
@@ -515,7 +518,7 @@ def test_each_release_is_made_as_often_as_accounted(task: Task, engine, monkeypa
         return true(count)
 
     monkeypatch.setattr(noise, "normal", spy)
-    spend = engine.spend(COUNT, 2.0, DELTA)
+    spend = engine.spend(2.0, DELTA)
     net = EdgeNet(4)
     engine.train(net, task, spend)
     trained = net.head.weight.numel() + (net.head.bias.numel() if engine.name == "dp-sgd" else 0)

@@ -79,7 +79,8 @@ def of_run(path: Path) -> Recipe:
     engine = fit.ENGINES[depth]() if depth in fit.ENGINES else None
     if engine is None or engine.name != record.training.get("engine"):
         raise EvaluationError(f"{path} is of an engine that this trainer lacks; train it again")
-    known = {each.name for each in fields(engine)} - {"device"}  # folds run where this process does
+    # Folds run where this process does, and have noise and a number of units of their own.
+    known = {each.name for each in fields(engine)} - {"device", *record.training.get(run_record.BY_RULE, ())}
     settings = {name: value for name, value in record.training.items() if name in known}
     prior = record.training.get("prior_sha256")
     if prior not in (None, "none") and prior != hashlib.sha256(SHIPPED.read_bytes()).hexdigest():

@@ -6,7 +6,7 @@ other images the defaults are fixed beforehand.
 
 from __future__ import annotations
 
-HEADS = 95
+HEADS = 165
 """Settings of the head (pooling, steps, rate, clip, averaging, views) that were compared, about."""
 NETWORKS = 40
 """Priors, shapes of the network and sets of its features that were compared, about."""

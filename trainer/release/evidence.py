@@ -21,7 +21,7 @@ from typing import Any
 from trainer.data.record import Record
 from trainer.evaluation.reads import split_digest
 from trainer.privacy.account import Account
-from trainer.privacy.on_record import overlap
+from trainer.privacy.on_record import held
 
 
 class EvidenceError(ValueError):
@@ -92,7 +92,7 @@ def refuse_trained(what: str, split: str, there: Sequence[Record], trained: Trai
         DataError: an image cannot be read.
     """
     _refuse_by_name(what, split, trained)
-    both = overlap(trained.account, trained.ledgers, there) if trained.account is not None else 0
+    both = sum(held(trained.account, trained.ledgers, there)) if trained.account is not None else 0
     if both:
         raise EvidenceError(
             f"{both} images of split {split!r} are in the data set that the network was trained on: figures "

@@ -10,7 +10,7 @@ from trainer.data import sources
 from trainer.release.card_audit import audit_lines
 from trainer.release.card_figures import figure_lines
 from trainer.training.audit_note import AuditNote
-from trainer.training.run_record import RunRecord
+from trainer.training.run_record import BY_RULE, RunRecord
 
 
 def model_card(record: RunRecord, figures: dict[str, Any] | None, audits: Sequence[AuditNote] = ()) -> str:
@@ -25,7 +25,7 @@ def model_card(record: RunRecord, figures: dict[str, Any] | None, audits: Sequen
     lines += ["## What it is for", "", *_uses(record), ""]
     lines += ["## Privacy of the training images", "", *_privacy(record), ""]
     lines += ["## Audit", "", *audit_lines(record, audits), ""]
-    lines += ["## Training", "", *(f"- {key}: {value}" for key, value in record.training.items())]
+    lines += ["## Training", "", *_training(record)]
     lines += [f"- preprocessing: {record.preprocess}", ""]
     lines += ["## Data", "", *_data(record), ""]
     lines += ["## Figures", ""]
@@ -93,6 +93,14 @@ def _ledger(ledger: dict[str, Any]) -> str:
     for reason in ledger.get("other_ledgers", []):
         text += f"; charged beside other ledgers: {reason}"
     return f"{text}; research runs on the same images: {ledger['research_runs']}"
+
+
+def _training(record: RunRecord) -> Iterator[str]:
+    by_rule = record.training.get(BY_RULE, ())
+    for name, value in record.training.items():
+        if name != BY_RULE and value != "":
+            how = " (follows from the noise and the number of units)" if name in by_rule else ""
+            yield f"- {name}: {value}{how}"
 
 
 def _data(record: RunRecord) -> Iterator[str]:

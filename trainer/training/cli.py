@@ -60,7 +60,11 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     each.add_argument("--steps", type=int)
     each.add_argument("--sampling-rate", type=float, dest="sampling_rate")
     each.add_argument("--clip", type=float)
-    each.add_argument("--rate", type=float, help="learning rate")
+    each.add_argument(
+        "--rate",
+        type=float,
+        help="learning rate; left out, with --depth head, it follows from noise and number of units",
+    )
     each.add_argument("--momentum", type=float)
     each.add_argument(
         "--averaging",

@@ -65,12 +65,16 @@ class DpSgd:
         """Frozen layers must have learnt something."""
         return self.depth != "all"
 
-    def spend(self, records: int, target: float, delta: float) -> Spend:
+    def spend(self, target: float, delta: float) -> Spend:
         """The steps, with the least noise that meets the target."""
-        del records  # The sampling rate is a constant, whatever their number.
         return accounting.calibrate(
             lambda noise: (Release("DP-SGD steps", noise, self.sampling_rate, self.steps),), target, delta
         )
+
+    def settled(self, spend: Spend, units: int) -> DpSgd:
+        """As it is: nothing is left open."""
+        del spend, units
+        return self
 
     def check(self, net: EdgeNet, task: Task) -> None:
         """See `Engine`. One step on drawn noise, with the largest physical batch that can come.

@@ -30,8 +30,12 @@ class Engine(Protocol):
         """Whether training makes no sense without procedurally pretrained features."""
         ...
 
-    def spend(self, records: int, target: float, delta: float) -> Spend:
-        """All that training on ``records`` units will release, calibrated; looks at nothing private."""
+    def spend(self, target: float, delta: float) -> Spend:
+        """All that training will release, calibrated; looks at nothing private."""
+        ...
+
+    def settled(self, spend: Spend, units: int) -> Engine:
+        """With what is None said, where it follows from noise and number of units, which are public."""
         ...
 
     def check(self, net: EdgeNet, task: Task) -> None:

@@ -108,6 +108,7 @@ def fit(
     run_record.prepare(out, net)
     engine.check(net, task)
     spend, figures = _account(task, engine, epsilon, delta)
+    settled = engine.settled(spend, task.units.count)
     # Slow where units are sampled, so before the run is on record: whoever stops it here has spent nothing.
     groups_together = group_epsilons(spend, delta)
     reservation = _reserve(task, engine, spend, Budget(epsilon, delta), terms)
@@ -126,14 +127,15 @@ def fit(
         data=data_note,
         training={
             "engine": engine.name,
-            **asdict(engine),
+            **asdict(settled),
+            run_record.BY_RULE: sorted(name for name, value in asdict(engine).items() if value is None),
             "prior": recipe.prior or "none",
             "prior_sha256": origin.sha256 if origin else "none",
         },
         preprocess=task.preprocessing.name,
     )
     with noted(accounting.meter(spend, delta)):
-        engine.train(net, task, spend)
+        settled.train(net, task, spend)
     record = record.model_copy(update={"made": _now()})
     keep.keep(out, record, net, reservation, terms.ledgers)
     return record
@@ -164,7 +166,7 @@ def _account(task: Task, engine: Engine, epsilon: float, delta: float) -> tuple[
         raise FitError(
             f"delta {delta} must be below 1/n = {1 / units.count:.2g} ({units.count} {units.name}s)"
         )
-    spend = engine.spend(units.count, epsilon, delta)
+    spend = engine.spend(epsilon, delta)
     figures = accounting.figures(spend, delta)
     if figures.pld > epsilon:
         raise FitError(f"the engine would spend epsilon {figures.pld:.4f}, and {epsilon:g} was asked for")

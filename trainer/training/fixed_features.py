@@ -7,7 +7,7 @@ released with noise, and the linear head is trained by DP-SGD on the centred fea
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ from trainer.privacy.units import Units, sum_by_unit
 from trainer.progress import progress
 from trainer.training import checks, distributed
 from trainer.training.dp_sgd import run_steps
+from trainer.training.step_size import RATE, learning_rate
 from trainer.training.task import Task
 
 CHUNK = 16
@@ -41,8 +42,9 @@ class FixedFeatures:
 
     name: ClassVar[str] = "fixed-features"
     chosen: ClassVar[str] = (
-        f"pooling, steps, rate, clip and averaging of the head: of about {choices.HEADS} settings, "
-        f"{choices.WHERE}; {choices.LIKENESS}"
+        "pooling, steps, clip and averaging of the head, and the rule by which its learning rate follows "
+        f"from noise and number of units: of about {choices.HEADS} settings, {choices.WHERE}; "
+        f"{choices.LIKENESS}"
     )
     beside: ClassVar[frozenset[str]] = frozenset({"physical", "device"})
     needs_prior: ClassVar[bool] = True
@@ -50,8 +52,8 @@ class FixedFeatures:
     sampling_rate: float = 1.0
     steps: int = 40
     clip: float = 0.5
-    rate: float = 25.0
-    """Learning rate on the mean gradient."""
+    rate: float | None = None
+    """Learning rate on the mean gradient; None: by the rule of `step_size`."""
     momentum: float = 0.9
     views: int = 4
     averaging: float = 0.93
@@ -60,9 +62,8 @@ class FixedFeatures:
     """Where features are computed: ``cpu``, ``cuda`` or ``cuda:1``; empty takes a GPU where there is one. The
     head is trained on the CPU."""
 
-    def spend(self, records: int, target: float, delta: float) -> Spend:
+    def spend(self, target: float, delta: float) -> Spend:
         """A release of the means, then the steps of the head, with the least noise that meets the target."""
-        del records  # Neither noise multiplier depends on it.
         means = Release("mean features", 1 / (MEAN_SHARE * accounting.gaussian_mu(target, delta)))
         return accounting.calibrate(
             lambda noise: (
@@ -73,14 +74,22 @@ class FixedFeatures:
             delta,
         )
 
+    def settled(self, spend: Spend, units: int) -> FixedFeatures:
+        """See `Engine`: the learning rate."""
+        if self.rate is not None:
+            return self
+        steps = spend[-1]
+        return replace(self, rate=learning_rate(steps.noise * self.clip / (steps.sampling_rate * units)))
+
     def check(self, net: EdgeNet, task: Task) -> None:
         """See `Engine`. Features of one chunk of drawn noise, and one step of a head.
 
         Raises:
             ValueError: a setting makes no sense, or this machine lacks the device or the memory.
         """
+        rate = RATE if self.rate is None else self.rate
         checks.steps(
-            sampling_rate=self.sampling_rate, steps=self.steps, clip=self.clip, rate=self.rate,
+            sampling_rate=self.sampling_rate, steps=self.steps, clip=self.clip, rate=rate,
             momentum=self.momentum, averaging=self.averaging,
         )  # fmt: skip
         checks.at_least_one(views=self.views, physical=self.physical)
@@ -97,7 +106,7 @@ class FixedFeatures:
                 nn.Linear(FEATURES, len(task.classes), bias=False),
                 lambda model, rows: task.loss(model(made[rows]), rows),
                 count,
-                rate=self.rate,
+                rate=rate,
                 physical=count,
                 views=1,
                 method="ghost",
@@ -106,6 +115,8 @@ class FixedFeatures:
     def train(self, net: EdgeNet, task: Task, spend: Spend) -> None:
         """Release the means, train the head on centred features, fold both into the network's head."""
         release_of_means, steps = spend
+        rate = self.settled(spend, task.units.count).rate
+        assert rate is not None
         names = [use.group for use in task.intended_use]
         of_class = np.array([names.index(each.group) for each in task.classes])
         groups = of_class[task.labels]
@@ -122,7 +133,7 @@ class FixedFeatures:
             lambda model, rows: task.loss(model(centred[rows]), rows),
             len(task.records),
             steps,
-            rate=self.rate,
+            rate=rate,
             momentum=self.momentum,
             clip=self.clip,
             averaging=self.averaging,

@@ -29,6 +29,8 @@ from trainer.network.edge_net import EdgeNet
 
 RECORD = "run.json"
 NETWORK = "network.npz"
+BY_RULE = "by_rule"
+"""In ``training``: names of the settings that nobody gave, and that follow from noise and number of units."""
 VOUCHER = "voucher.json"
 """Only where the ledger could not note the end of the run; see `trainer.privacy.voucher`."""
 
