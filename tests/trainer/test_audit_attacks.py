@@ -71,6 +71,14 @@ def test_nothing_is_found_where_nothing_is() -> None:
         assert each.strict.indicated < 0.3
 
 
+def test_two_strangers_among_many_are_parted_fairly_every_time() -> None:
+    """One to choose thresholds by and one to judge: an audit of minutes may not end by bad luck."""
+    rng = np.random.default_rng(5)
+    members = np.arange(60) < 58
+    trials = {lira.attack_released(rng.normal(size=60), members, None, rng).trials for _ in range(50)}
+    assert trials == {44 + 1}
+
+
 def test_thresholds_are_not_judged_where_they_were_chosen() -> None:
     """On the choosing half scores tell all, on the judged half nothing: nothing may be claimed."""
     rng = np.random.default_rng(2)

@@ -160,7 +160,7 @@ def attack_released(
 ) -> Attack:
     """Attack one released model whose members and non-members are fixed; no bound of epsilon follows.
 
-    Thresholds are chosen on a random quarter of the records.
+    Thresholds are chosen on a random quarter of the members and of the others.
 
     Args:
         scores: of all records, (N,).
@@ -169,6 +169,8 @@ def attack_released(
         rng: parts the records.
     """
     judged = scores if shadows is None else offline(shadows, scores)
-    order = rng.permutation(len(judged))
-    first, second = np.split(order, [int(CHOOSING * len(order))])
+    # A quarter of either kind: of few images that were not trained on, the first quarter might hold none.
+    kinds = [rng.permutation(np.flatnonzero(members == inside)) for inside in (False, True)]
+    parts = [np.split(kind, [max(1, int(CHOOSING * len(kind)))]) for kind in kinds]
+    first, second = (np.concatenate(part) for part in zip(*parts, strict=True))
     return judge((judged[first], members[first]), (judged[second], members[second]), None)

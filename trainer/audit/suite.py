@@ -27,6 +27,9 @@ from trainer.progress import progress
 from trainer.training import run_record
 from trainer.training.fixed_features import FixedFeatures
 
+ENOUGH = 2
+"""Units that were not trained on: one to choose thresholds by and one to judge."""
+
 
 class AuditError(ValueError):
     """The run or the data cannot be audited; the message says why."""
@@ -109,7 +112,7 @@ def audit(record: run_record.RunRecord, net: EdgeNet, members: Images, others: I
     else:
         notes.append("Shadow models need the engine of fixed features: left out here.")
     membership.append(_small(run))
-    if len(others.labels):
+    if unseen.count >= ENOUGH:
         membership.append(_released(run, known, unseen, shadows))
     inversions = _inversions(run, known, private)
     return Result(
@@ -133,8 +136,8 @@ def _notes(run: _Run) -> list[str]:
             f"The run was trained on {privacy.records} units ({privacy.unit}), the data given here has "
             f"{units}: the attack on the released model is on other data than its own."
         )
-    if not len(run.others.labels):
-        notes.append("No images that were not trained on: no attack on the released model itself.")
+    if len(np.unique(run.others.units)) < ENOUGH:
+        notes.append("Hardly any images that were not trained on: no attack on the released model itself.")
     return notes
 
 
