@@ -38,9 +38,8 @@ class FeatureHead:
         """For the ledger."""
         return "features and full-batch head"
 
-    def spend(self, records: int, target: float, delta: float) -> Spend:
+    def spend(self, target: float, delta: float) -> Spend:
         """Mean, perhaps covariance, and the steps with the least noise that meets the target."""
-        del records
         budget = self.share * accounting.gaussian_mu(target, delta) ** 2
         parts = ("mean of the features", "their covariance")[: 2 if self.private_whiten else 1]
         fixed = tuple(Release(what, (len(parts) / budget) ** 0.5) for what in parts)

@@ -38,7 +38,7 @@ CODE: dict[str, tuple[str, ...]] = {
         "comparison/feature_head.py", "comparison/features.py", "comparison/networks.py",
         "comparison/scattering.py", *SMALL_PRIOR, *_PLAIN, *_PRIVATE,
     ),
-    "ours": (*_SHIPPED, "training/fixed_features.py", *_PRIVATE),
+    "ours": (*_SHIPPED, "training/fixed_features.py", "training/step_size.py", *_PRIVATE),
     "plain-head": (*_SHIPPED, *_PLAIN, "training/plain_head.py"),
     "fine-tune": (*_SHIPPED, *_PLAIN, "training/plain_head.py"),
     "probe": ("data/shortcuts.py",),

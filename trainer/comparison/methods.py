@@ -85,7 +85,7 @@ def features(job: Job) -> Made:
     head, privacy = private_run(job, engine, lambda spend: engine.train(values, task, spend))
 
     def answer(material: Material) -> Answers:
-        logits = head(function(material.judged.images, "judged images"))
+        logits = head(function.judged(material))
         return Answers(np.asarray(logits.numpy(), np.float32))
 
     return Made(
@@ -125,7 +125,7 @@ def ours(job: Job) -> Made:
     return Made(
         _by_likeness(net, job.device),
         network_digest(net),
-        {**settings, "engine": asdict(engine)},
+        {**settings, "engine": {name: record.training[name] for name in asdict(engine)}},
         job.device if "device" in asdict(engine) else torch.device("cpu"),
         {
             "epsilon": said["epsilon"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from trainer.comparison import report, summary
@@ -72,7 +73,8 @@ def against_epsilon(rows: Sequence[Row]) -> str:
     with mpl.rc_context(STYLE):
         canvas = Canvas((7.4, 4.0), layout="constrained")
         axes = canvas.add_subplot()
-        ours = []
+        ours: list[tuple[float, float]] = []
+        labels: list[tuple[float, float, str, str]] = []
         shift = 0
         for row in rows:
             if MEAN not in row.figures or row.recipe.family == "ablation":
@@ -80,7 +82,9 @@ def against_epsilon(rows: Sequence[Row]) -> str:
             found, colour = row.figures[MEAN], COLOURS[row.recipe.family]
             if row.recipe.family == "probe":
                 axes.axhline(found.value, color=colour, ls="--", lw=1)
-                axes.annotate("shortcut probe", (0.85, found.value), (0, 3), textcoords="offset points")
+                axes.annotate(
+                    "shortcut probe", (11, found.value), (0, 3), textcoords="offset points", fontsize=7
+                )
                 continue
             at = row.recipe.epsilon or NO_PRIVACY
             if row.recipe.family == "ours" and row.recipe.epsilon:
@@ -91,14 +95,8 @@ def against_epsilon(rows: Sequence[Row]) -> str:
                 at *= 1.06 ** (shift % 5 - 2)
             axes.plot([at, at], [found.low, found.high], color=colour, lw=2, alpha=0.45)
             axes.plot([at], [found.value], "o", color=colour, ms=5.5)
-            axes.annotate(
-                row.recipe.title,
-                (at, found.value),
-                (6, 2),
-                textcoords="offset points",
-                fontsize=7,
-                color=colour,
-            )
+            labels.append((found.value, at, row.recipe.title, colour))
+        _label(axes, labels)
         ours.sort()
         axes.plot([x for x, _ in ours], [y for _, y in ours], color=DARK, lw=1.4)
         axes.set_xscale("log")
@@ -110,6 +108,15 @@ def against_epsilon(rows: Sequence[Row]) -> str:
         axes.set_ylabel("mean balanced accuracy")
         axes.grid(axis="y", color="#dddddd", lw=0.6)
         return svg(canvas)
+
+
+def _label(axes: Axes, labels: list[tuple[float, float, str, str]]) -> None:
+    """Names beside points (height, epsilon, name, colour), moved up where two would lie on each other."""
+    low, high = axes.get_ylim()
+    line, last = (high - low) / 30, -1.0
+    for value, at, name, colour in sorted(labels):
+        last = max(value, last + line)
+        axes.annotate(name, (at * 1.05, last), va="center", fontsize=7, color=colour)
 
 
 def every_row(rows: Sequence[Row]) -> str:

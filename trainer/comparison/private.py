@@ -28,7 +28,7 @@ class Spender(Protocol):
         """For the ledger."""
         ...
 
-    def spend(self, records: int, target: float, delta: float) -> Spend:
+    def spend(self, target: float, delta: float) -> Spend:
         """All that training will release."""
         ...
 
@@ -47,7 +47,7 @@ def private_run(job: Job, engine: Spender, train: Callable[[Spend], Result]) -> 
     assert target is not None
     if not job.delta < 1 / task.units.count:
         raise ComparisonError(f"delta {job.delta:g} must be below 1/n = {1 / task.units.count:.2g}")
-    spend = engine.spend(task.units.count, target, job.delta)
+    spend = engine.spend(target, job.delta)
     figures = accounting.figures(spend, job.delta)
     if figures.pld > target:
         raise ComparisonError(f"{engine.name} would spend {figures.pld:.4f} of epsilon {target:g}")

@@ -114,6 +114,8 @@ _QUICK_ENGINE = {"trial": {"steps": 3, "views": 2, "sampling_rate": 1.0}}
 _QUICK_HEAD = {"prior_images": 32, "whitening_images": 24, "steps": 4}
 _RATES = {"rate": (0.12, 0.5, 2.0, 8.0)}
 """Of the private heads on published features. With 2, 8 and 25 two of them took the smallest."""
+_WHITENING = {"ridge": (0.02, 1.0, 50.0), **_RATES}
+"""Of those that are whitened by drawn images: nearly whole, in part, hardly."""
 _WIDE = {"steps": 300, "sampling_rate": 0.1, "clip": 1.0, "momentum": 0.0, "averaging": 0.98}
 _PLAIN = {"batch": 64, "rate": 1e-3, "decay": 0.05}
 _THIRD = {"epochs": 1 / 3}
@@ -165,17 +167,17 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "scattering-whitened-eps2", "scattering, whitened", "published", "features", _WHITENED, epsilon=2.0,
         settings={"families": ("scattering",), "whiten": True, "private_whiten": True},
-        quick=_QUICK_HEAD, search=_RATES, minutes=3, common=0.9,
+        quick=_QUICK_HEAD, search=_WHITENING, minutes=3, common=0.9,
     ),
     Recipe(
         "prior-eps2", "prior from our phantoms + private head", "published", "features", _RANDP, epsilon=2.0,
         settings={"families": ("prior64",), "whiten": True, "private_whiten": False},
-        quick=_QUICK_HEAD, search=_RATES, minutes=1, common=0.9,
+        quick=_QUICK_HEAD, search=_WHITENING, minutes=1, common=0.9,
     ),
     Recipe(
         "both-eps2", "scattering and procedural prior, whitened", "published", "features", _BOTH, epsilon=2.0,
         settings={"families": ("scattering", "prior64", "prior128"), "whiten": True, "private_whiten": True},
-        quick=_QUICK_HEAD, search=_RATES, minutes=6, common=0.9,
+        quick=_QUICK_HEAD, search=_WHITENING, minutes=6, common=0.9,
     ),
     *(_ours(f"ours-eps{e}", "ours", "ours", float(e)) for e in (1, 2, 8)),
     Recipe(

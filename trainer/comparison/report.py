@@ -24,13 +24,14 @@ NOTE = (
     "modality have no meaningful figure without the modality known."
 )
 SEARCH = (
-    "Settings tried: each recipe but ours and the probe chose among three or four values of one setting, by "
-    "trainings on four fifths of the training groups, judged on the rest (the large networks for a third of "
-    f"their epochs, DP-SGD from scratch with one view). Ours had more: {choices.ALL} networks, priors and "
-    f"settings of the head were compared {choices.WHERE}, so it is ahead by what such a search gains, and "
-    "figures on val favour it. The rows of ours without privacy share its network and prior and searched "
-    "three values more: a longer search might raise them, so the price of privacy is at least the "
-    "difference. Ablations take the settings as they are; the probe has none."
+    "Settings tried: each recipe but ours and the probe chose among three or four values of one setting, or "
+    "(heads on whitened features) among twelve pairs of two, by trainings on four fifths of the training "
+    "groups, judged on the rest (the large networks for a third of their epochs, DP-SGD from scratch with "
+    f"one view). Ours had more: {choices.ALL} networks, priors and settings of the head were compared "
+    f"{choices.WHERE}, so it is ahead by what such a search gains, and figures on val favour it. The rows of "
+    "ours without privacy share its network and prior and searched three values more: a longer search might "
+    "raise them, so the price of privacy is at least the difference. Ablations take the settings as they "
+    "are; the probe has none."
 )
 
 
