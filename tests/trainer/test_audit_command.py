@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tiny_audit import TINY
 
 from trainer import cli
 from trainer.audit import material
@@ -14,19 +15,6 @@ from trainer.audit.members import others_than
 from trainer.data import dataset
 from trainer.release import card_audit
 from trainer.training import audit_note, run_record
-
-TINY = material.Size(
-    shadows=4,
-    targets=2,
-    canaries=600,
-    head_canaries=200,
-    image_canaries=120,  # a quarter chooses: coins that all fall alike are out of the question
-    small_images=40,
-    small_shadows=4,
-    small_targets=2,
-    small_steps=8,
-    inversion=material.Effort(restarts=1, steps=1, compared=2, memorised=4, memorised_steps=30),
-)
 
 
 def command(*words: object) -> int:

@@ -1,8 +1,7 @@
-"""What an audit tells of several attacks on one subject: never less than the strongest found."""
+"""What an audit tells of several attacks on one subject: all of them, none chosen by its result."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from trainer.audit import note, report, roc
 from trainer.audit.material import QUICK
 from trainer.audit.result import Membership, Result
+from trainer.release import card_audit
 from trainer.training.run_record import RunRecord
 
 
@@ -21,14 +21,8 @@ def attacked(shift: float) -> roc.Attack:
     return roc.judge((scores[0], members[0]), (scores[1], members[1]), 1e-5)
 
 
-def test_the_attack_that_proves_most_is_told_whatever_another_does_at_few_false_positives() -> None:
-    weak, strong = attacked(0.1), attacked(1.0)
-    assert weak.bounds is not None
-    assert strong.bounds is not None
-    assert weak.bounds.proved < strong.bounds.proved
-    lucky = replace(weak, rates=(replace(weak.rates[0], tpr=1.0), *weak.rates[1:]))
-    attacks = {"lucky": lucky, "strong": strong}
-    assert report.strongest(attacks) == ("strong", strong)
+def test_table_and_card_tell_every_attack_by_its_name() -> None:
+    attacks = {"online": attacked(1.0), "threshold": attacked(0.1)}
     found = Result(
         record=cast("RunRecord", None),
         size=QUICK,
@@ -40,10 +34,29 @@ def test_the_attack_that_proves_most_is_told_whatever_another_does_at_few_false_
         notes=(),
         seconds=1.0,
     )
-    (told,) = note.note(found, {}, quick=False, published=True).bounds
-    assert (told.auc, told.proved) == (round(strong.auc, 3), round(strong.bounds.proved, 2))
+    lines = report.rows(found)
+    assert [line[0] for line in lines] == [
+        "membership: private head (likelihood ratios, online)",
+        "membership: private head (confidence alone)",
+    ]
+    assert float(lines[0][2]) > float(lines[1][2])
+    left = note.note(found, {}, quick=False, published=True)
+    assert [(each.what, each.auc) for each in left.bounds] == [
+        (line[0], round(attack.auc, 3)) for line, attack in zip(lines, attacks.values(), strict=True)
+    ]
+    public = RunRecord.model_construct(data={"sets": {"chest_xray": {}}})
+    card = "\n".join(card_audit.audit_lines(public, [left]))
+    assert "confidence alone" in card
+    assert "likelihood ratios, online" in card
 
 
-def test_without_bounds_the_larger_area_is_told() -> None:
-    weak, strong = (replace(attacked(shift), bounds=None) for shift in (0.1, 1.0))
-    assert report.strongest({"weak": weak, "strong": strong})[0] == "strong"
+def test_the_interval_of_few_strangers_is_as_wide_as_they_vary() -> None:
+    """Twenty strangers among noise: the interval holds one half nearly as often as it says."""
+    rng = np.random.default_rng(1)
+    members = np.arange(220) < 200
+    held = 0
+    for _ in range(60):
+        scores = rng.normal(size=220)
+        low, high = roc.judge((scores, members), (scores, members), None).auc_interval
+        held += low <= 0.5 <= high
+    assert held >= 51

@@ -9,24 +9,13 @@ import cv2
 import numpy as np
 import pytest
 from phantom_images import phantom
+from tiny_audit import TINY
 
 from edge.imaging.bundle import Bundle
 from trainer import cli
 from trainer.audit import material
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-TINY = material.Size(
-    shadows=4,
-    targets=2,
-    canaries=600,
-    head_canaries=200,
-    image_canaries=40,
-    small_images=12,
-    small_shadows=4,
-    small_targets=2,
-    small_steps=8,
-    inversion=material.Effort(restarts=1, steps=1, compared=2, memorised=4, memorised_steps=30),
-)
 
 
 def printed(folder: Path) -> list[list[str]]:

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import edge
 from trainer.audit.one_run import INTACT
-from trainer.audit.report import strongest
+from trainer.audit.report import membership_title
 from trainer.audit.result import MEANS, Result
 from trainer.audit.roc import Attack
 from trainer.training.audit_note import AuditNote, Bound
@@ -39,9 +39,10 @@ def note(result: Result, files: Mapping[str, str], *, quick: bool, published: bo
 def _bounds(result: Result) -> list[Bound]:
     """Of what the run claims. The means are audited with less noise than it had: no bound of the run."""
     found = [
-        _bound(f"membership: {each.subject}", each.claimed, strongest(each.attacks)[1])
+        _bound(membership_title(each.subject, name), each.claimed, attack)
         for each in result.membership
         if each.claimed is not None
+        for name, attack in each.attacks.items()
     ]
     found += [
         _bound(f"canaries: {each.mechanism} ({each.kind})", each.claimed, each.attack)

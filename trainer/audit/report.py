@@ -33,13 +33,18 @@ INVERSION_COLUMNS = (
     "similarity to nearest member",
     "to nearest other",
 )
+ATTACKS = {
+    "online": "likelihood ratios, online",
+    "offline": "likelihood ratios, offline",
+    "threshold": "confidence alone",
+}
 ON_BOUNDS = (
-    "Intervals and lower bounds are at 95 %. Thresholds were chosen on other trials than those judged. A "
-    "mechanism marked as broken keeps its claim: its bound has to exceed it. A lower bound rests on the "
-    "count of right guesses, which holds for every mechanism in one run; on a Gaussian curve only where each "
-    "release takes all units; on error rates with Clopper-Pearson limits only where trials are independent. "
-    "Verdicts rest on it alone. The indication takes every bound whether its conditions are met or not: "
-    "it says where to look, and decides nothing."
+    "Intervals and lower bounds are at 95 %, each for itself. Thresholds were chosen on other trials than"
+    " those judged. A mechanism marked as broken keeps its claim: its bound has to exceed it. A lower "
+    "bound rests on the count of right guesses, which holds for every mechanism in one run; on a Gaussian"
+    " curve only where each release takes all units; on error rates with Clopper-Pearson limits only "
+    "where trials are independent. Verdicts rest on it alone. The indication takes every bound whether "
+    "its conditions are met or not: it says where to look, and decides nothing."
 )
 ON_INVERSION = (
     "A picture that looks like its class is no leak; one that is nearer to images trained on than to others "
@@ -89,21 +94,18 @@ def findings(result: Result) -> list[str]:
 
 def rows(result: Result) -> list[tuple[str, ...]]:
     """The table: the claim beside what attacks prove, and the networks without DP as contrast."""
-    made = []
-    for each in result.membership:
-        attack = strongest(each.attacks)
-        made.append(_row(f"membership: {each.subject} ({attack[0]})", each.claimed, attack[1]))
+    made = [
+        _row(membership_title(each.subject, name), each.claimed, attack)
+        for each in result.membership
+        for name, attack in each.attacks.items()
+    ]
     made += [_row(_title(each), each.claimed, each.attack) for each in result.canaries]
     return made
 
 
-def strongest(attacks: dict[str, Attack]) -> tuple[str, Attack]:
-    """The one that proves most, then the one with the largest area: no less may be told than was found."""
-    return max(attacks.items(), key=lambda each: (_proved(each[1]), each[1].auc))
-
-
-def _proved(attack: Attack) -> float:
-    return -1.0 if attack.bounds is None else attack.bounds.proved
+def membership_title(subject: str, attack: str) -> str:
+    """Of the row of an attack. Each has its own: one chosen by its result would be told as too strong."""
+    return f"membership: {subject} ({ATTACKS[attack]})"
 
 
 def inversion_rows(result: Result) -> list[tuple[str, ...]]:

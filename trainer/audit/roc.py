@@ -242,11 +242,16 @@ def _auc(scores: Scores, members: Members) -> float:
 
 
 def _auc_interval(scores: Scores, members: Members) -> tuple[float, float]:
-    """Bootstrap over the last axis (records); trials of one record in many runs stay together."""
+    """Bootstrap over the last axis (records); trials of one record in many runs stay together.
+
+    In a single run members and others are drawn apart, so that few of either kind vary as they should.
+    """
     rng = np.random.default_rng(0)
+    every = np.arange(scores.shape[-1])
+    strata = [every[members], every[~members]] if members.ndim == 1 else [every]
     values = []
     for _ in range(RESAMPLES):
-        picked = rng.integers(0, scores.shape[-1], scores.shape[-1])
+        picked = np.concatenate([rng.choice(stratum, len(stratum)) for stratum in strata])
         drawn = members[..., picked]
         if drawn.any() and not drawn.all():
             values.append(_auc(scores[..., picked], drawn))

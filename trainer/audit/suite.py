@@ -29,6 +29,8 @@ from trainer.training.fixed_features import FixedFeatures
 
 ENOUGH = 2
 """Units that were not trained on: one to choose thresholds by and one to judge."""
+FEW = 40
+"""Below this the interval of an area is too narrow: of 20, it held the true one in 91 of 100 trials."""
 
 
 class AuditError(ValueError):
@@ -136,8 +138,14 @@ def _notes(run: _Run) -> list[str]:
             f"The run was trained on {privacy.records} units ({privacy.unit}), the data given here has "
             f"{units}: the attack on the released model is on other data than its own."
         )
-    if len(np.unique(run.others.units)) < ENOUGH:
+    others = len(np.unique(run.others.units))
+    if others < ENOUGH:
         notes.append("Hardly any images that were not trained on: no attack on the released model itself.")
+    elif others < FEW:
+        notes.append(
+            f"Only {others} units that were not trained on: intervals of the attack on the released model "
+            "are too narrow."
+        )
     return notes
 
 

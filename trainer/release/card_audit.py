@@ -32,7 +32,7 @@ def audit_lines(record: RunRecord, audits: Sequence[AuditNote]) -> Iterator[str]
         )
         return
     last = shown[-1]
-    yield f"Attacks of the audit of {last.made}, at 95 %:"
+    yield f"Attacks of the audit of {last.made}, bounds and intervals at 95 %, each for itself:"
     yield ""
     yield "| attack | claimed epsilon | lower bound | AUC |"
     yield "|---|---|---|---|"

@@ -1,9 +1,9 @@
 """How large steps may be under noise: with fewer units, or a smaller epsilon, smaller ones.
 
 A step moves weights by what the data say and by noise. Twice the noise on the mean gradient wants little more
-than half the learning rate: by cross-validation on the public benchmark, at epsilon 1, 2 and 8 with 200 to
-3,900 images, every one in every step (docs/dp-sgd.md). Noise, clip, sampling rate and number of units are
-public, so this asks nothing of the data.
+than half the learning rate: by cross-validation on the public benchmark, at epsilon 1, 2 and 8 with 500 to
+3,900 images as units, every one in every step (docs/dp-sgd.md). Noise, clip, sampling rate and number of
+units are public, so this asks nothing of the data.
 """
 
 from __future__ import annotations
