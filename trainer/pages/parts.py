@@ -30,6 +30,8 @@ p, li { max-width: 72ch; }
 .card svg { width: 100%; max-width: 172px; margin-top: 8px; display: block; }
 .weak .many { color: var(--warn); }
 .wide { overflow-x: auto; }
+.broad { --room: min(1400px, 100vw - 76px); width: var(--room); margin-left: calc((100% - var(--room)) / 2); }
+.broad table { font-size: 12.5px; }
 table { border-collapse: collapse; font-size: 14px; margin: 10px 0; width: 100%; }
 th { text-align: left; font-weight: 600; border-bottom: 2px solid var(--line); }
 th, td { padding: 5px 10px 5px 0; vertical-align: top; }
@@ -41,6 +43,7 @@ figcaption { font-size: 14px; color: var(--soft); max-width: 72ch; }
 .small { font-size: 13px; color: var(--soft); overflow-wrap: anywhere; }
 @media print {
   body { font-size: 11pt; max-width: none; padding: 0; }
+  .broad { width: auto; margin-left: 0; } .broad table { font-size: 7pt; }
   h2 { break-after: avoid; } tr, li { break-inside: avoid; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   @page { margin: 16mm; }
@@ -48,6 +51,8 @@ figcaption { font-size: 14px; color: var(--soft); max-width: 72ch; }
 """
 
 Cell = str | float | int | None
+MANY = 9
+"""A table of more columns takes the width of the window, not of the text."""
 
 
 def document(title: str, body: Iterable[str]) -> str:
@@ -94,7 +99,7 @@ def _image(kind: str, data: bytes, alt: str, caption: str) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """A table; numbers and intervals stand to the right."""
+    """A table; numbers and intervals stand to the right. One of many columns is set broader than the text."""
     body = [list(row) for row in rows]
     numeric = [all(_is_number(row[k]) for row in body) if body else False for k in range(len(header))]
     head = "".join(
@@ -107,7 +112,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
         for row in body
     ]
     inner = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
-    return f'<div class="wide"><table>{inner}</table></div>'
+    room = "wide broad" if len(header) > MANY else "wide"
+    return f'<div class="{room}"><table>{inner}</table></div>'
 
 
 def _class(right: bool) -> str:
