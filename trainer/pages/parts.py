@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -51,6 +52,7 @@ figcaption { font-size: 14px; color: var(--soft); max-width: 72ch; }
 """
 
 Cell = str | float | int | None
+_INTERVAL = re.compile(r"[\[(].*?[\])]")
 MANY = 9
 """A table of more columns takes the width of the window, not of the text."""
 
@@ -127,7 +129,12 @@ def _is_number(cell: Cell) -> bool:
 def _text(cell: Cell) -> str:
     if cell is None:
         return "-"
-    return escape(f"{cell:.3f}" if isinstance(cell, float) else str(cell))
+    if not isinstance(cell, str):
+        return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+    if not _is_number(cell):
+        return escape(cell)
+    # A line may end between a number and its interval, not within that.
+    return _INTERVAL.sub(lambda found: found[0].replace(" ", "&nbsp;"), escape(cell))
 
 
 def value(part: dict[str, Any], key: str) -> str:
