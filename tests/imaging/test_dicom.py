@@ -385,7 +385,7 @@ def test_truncated_anywhere(seed, share):
     st.sampled_from(SEEDS), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=12)
 )
 def test_flipped_bytes_in_the_header(seed, flips):
-    """In the header: native decoders may abort on fuzzed codestreams; the pool of workers is there for that."""
+    """In the header: native decoders may abort on fuzzed codestreams; the pool of workers survives that."""
     data = bytearray(seed)
     pixels = seed.rfind(b"\xe0\x7f\x10\x00")  # a deflated object shows no such tag, nor a codestream
     head = min(len(data), 2048, pixels if pixels > 0 else len(data))
