@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edge.anonymize.camera import CameraAnonymizer
+from edge.anonymize.camera.anonymizer import CameraAnonymizer
 from edge.anonymize.detectors import Detectors, load_detectors
-from edge.anonymize.scanner import ScannerAnonymizer
+from edge.anonymize.scanner.anonymizer import ScannerAnonymizer
 from edge.classify.classifier import Classifier, ModelError, load_classifier
 from edge.classify.finding import FindingMaker
 from edge.enroll import SIGNING_KEY

@@ -12,7 +12,13 @@ from pathlib import Path
 from edge import __version__
 from edge.settings import DEFAULT_PATH, SettingsError, annotated_default
 
-_ROOMS = ("edge.capture.cli", "edge.anonymize.cli", "edge.classify.cli", "edge.enroll_cli", "edge.clinic.cli")
+_ROOMS = (
+    "edge.capture.cli",
+    "edge.anonymize.files.cli",
+    "edge.classify.cli",
+    "edge.enroll_cli",
+    "edge.clinic.cli",
+)
 """Where subcommands come from. A package may leave a room out: the box has no clinic, the clinic no box."""
 
 _RUN_HELP = """\
@@ -97,9 +103,16 @@ def parser() -> argparse.ArgumentParser:
     _add_settings(sub)
     _add_bench(sub)
     for name in _ROOMS:
-        if find_spec(name.rpartition(".")[0]) is not None and find_spec(name) is not None:
+        if _installed(name):
             importlib.import_module(name).add_commands(sub)
     return top
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package above it is absent
+        return False
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from edge.anonymize import models
-from edge.anonymize.faces import FaceDetector, FaceFinder
+from edge.anonymize.faces.centerface import FaceDetector, FaceFinder
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable
-from edge.anonymize.text import TextDetector, TextFinder
+from edge.anonymize.text.ppocr import TextDetector, TextFinder
 from edge.imaging.frames import Pixels
 from edge.settings import Anonymize
 

@@ -15,7 +15,7 @@ import numpy as np
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable
-from edge.anonymize.text import GLANCE_SIDE
+from edge.anonymize.text.ppocr import GLANCE_SIDE
 from edge.imaging.frames import Pixels
 from edge.messages import SuppressReason
 

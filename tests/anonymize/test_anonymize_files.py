@@ -14,7 +14,7 @@ import pydicom
 import pytest
 from pydicom.pixels import pixel_array
 
-from edge.anonymize.cli import add_commands
+from edge.anonymize.files.cli import add_commands
 from edge.imaging import dicom
 from tests.anonymize.plant import NAMES, planted
 from tests.anonymize.scenes import radiograph

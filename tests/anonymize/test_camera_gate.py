@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.anonymize import scene as scene_cells
 from edge.anonymize import self_test
-from edge.anonymize.camera import CameraAnonymizer
+from edge.anonymize.camera import scene as scene_cells
+from edge.anonymize.camera.anonymizer import CameraAnonymizer
 from edge.anonymize.detectors import Detectors, load_detectors
 from edge.anonymize.gate import Held
 from edge.anonymize.geometry import Box

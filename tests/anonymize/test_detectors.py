@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from edge.anonymize import models, self_test
 from edge.anonymize.detectors import load_detectors
-from edge.anonymize.faces import ROTATIONS, _unturn, decode
+from edge.anonymize.faces.centerface import ROTATIONS, _unturn, decode
 from edge.anonymize.geometry import Box, fill_flat
 from edge.anonymize.models import DetectorUnavailable
-from edge.anonymize.text import TILE, lines, scales, tiles
+from edge.anonymize.text.ppocr import TILE, lines, scales, tiles
 from edge.settings import Anonymize
 
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from edge.anonymize import basic_profile, headers
-from edge.anonymize.remap import KeyFileError, Remap, new_key, read_key
+from edge.anonymize.headers import basic_profile
+from edge.anonymize.headers import clean as headers
+from edge.anonymize.headers.remap import KeyFileError, Remap, new_key, read_key
 from tests.anonymize.plant import NAMES, planted
 from tests.anonymize.scenes import radiograph
 

@@ -9,9 +9,9 @@ import pytest
 from edge.anonymize.detectors import Detectors, load_detectors
 from edge.anonymize.gate import Held
 from edge.anonymize.geometry import Box
-from edge.anonymize.markers import lone_glyphs
 from edge.anonymize.models import DetectorUnavailable
-from edge.anonymize.scanner import ScannerAnonymizer, kept_regions
+from edge.anonymize.scanner.anonymizer import ScannerAnonymizer, kept_regions
+from edge.anonymize.scanner.markers import lone_glyphs
 from edge.imaging import dicom
 from edge.imaging.frames import Acquisition, CleanFrame, Identity, RawFrame, Region
 from edge.settings import Anonymize

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.anonymize.camera.rotation import RotatingLook
+from edge.anonymize.camera.track import Glimpse, bracket, face_masks
 from edge.anonymize.geometry import Box
-from edge.anonymize.rotation import RotatingLook
-from edge.anonymize.track import Glimpse, bracket, face_masks
 
 SHAPE = (720, 1280)
 

@@ -16,16 +16,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge.anonymize import scene
+from edge.anonymize.camera import scene
+from edge.anonymize.camera.looker import Job, Looker
+from edge.anonymize.camera.rotation import FINE, RotatingLook
+from edge.anonymize.camera.track import Glimpse, bracket, face_masks
 from edge.anonymize.detectors import Detectors
-from edge.anonymize.faces import shrink
+from edge.anonymize.faces.centerface import shrink
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
 from edge.anonymize.geometry import Box, fill_boxes, paint
-from edge.anonymize.looker import Job, Looker
-from edge.anonymize.rotation import FINE, RotatingLook
 from edge.anonymize.self_test import SelfTest
-from edge.anonymize.text import GLANCE_SIDE
-from edge.anonymize.track import Glimpse, bracket, face_masks
+from edge.anonymize.text.ppocr import GLANCE_SIDE
 from edge.imaging.frames import CleanFrame, Pixels, RawFrame
 from edge.imaging.perspective import Quad, find_quad, rectified_size, rectify
 from edge.messages import SuppressReason

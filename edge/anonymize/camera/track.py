@@ -26,7 +26,7 @@ class Glimpse:
     shape: tuple[int, int]
     boxes: tuple[Box, ...]
     scene: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
-    """Thumbnail of what was looked at, for text; see `edge.anonymize.scene`."""
+    """Thumbnail of what was looked at, for text; see `edge.anonymize.camera.scene`."""
 
 
 def bracket(

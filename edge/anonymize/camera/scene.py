@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.anonymize.camera.track import Glimpse
 from edge.anonymize.geometry import Box, paint
-from edge.anonymize.track import Glimpse
 from edge.imaging.frames import Pixels
 from edge.imaging.perspective import Quad
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.anonymize.camera.track import Glimpse
 from edge.anonymize.geometry import Box
-from edge.anonymize.track import Glimpse
 from edge.imaging.frames import Pixels
 
 

@@ -19,9 +19,9 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
-from edge.anonymize import basic_profile
-from edge.anonymize.codes import clean_code, method_codes
-from edge.anonymize.remap import Remap
+from edge.anonymize.headers import basic_profile
+from edge.anonymize.headers.codes import clean_code, method_codes
+from edge.anonymize.headers.remap import Remap
 
 METHOD = f"{basic_profile.EDITION} Basic Profile, pixels cleaned"
 

@@ -60,9 +60,9 @@ def run(args: argparse.Namespace) -> int:
     from pydantic import ValidationError
 
     from edge.anonymize.detectors import load_detectors
-    from edge.anonymize.files import POLICY, FileAnonymizer
-    from edge.anonymize.headers import METHOD, Options
-    from edge.anonymize.remap import KeyFileError, new_key, read_key
+    from edge.anonymize.files.one_file import POLICY, FileAnonymizer
+    from edge.anonymize.headers.clean import METHOD, Options
+    from edge.anonymize.headers.remap import KeyFileError, new_key, read_key
     from edge.settings import Anonymize, Source
 
     source_dir, out = args.input.resolve(), args.output.resolve()

@@ -23,15 +23,16 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from edge.anonymize import headers, stored
-from edge.anonymize.camera import CameraAnonymizer
+from edge.anonymize.camera.anonymizer import CameraAnonymizer
 from edge.anonymize.detectors import Detectors
-from edge.anonymize.faces import ROTATIONS
+from edge.anonymize.faces.centerface import ROTATIONS
+from edge.anonymize.files import stored
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, decide
 from edge.anonymize.geometry import fill_boxes, fill_flat, paint
+from edge.anonymize.headers import clean as headers
+from edge.anonymize.headers.remap import Remap
 from edge.anonymize.models import DetectorUnavailable
-from edge.anonymize.remap import Remap
-from edge.anonymize.scanner import kept_regions, mask_text
+from edge.anonymize.scanner.anonymizer import kept_regions, mask_text
 from edge.anonymize.self_test import SelfTest
 from edge.imaging import dicom, still
 from edge.imaging.decoded import DecodeLimits, Undecodable

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.anonymize.detectors import Detectors
-from edge.anonymize.faces import ROTATIONS
+from edge.anonymize.faces.centerface import ROTATIONS
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit, take_identity
 from edge.anonymize.geometry import Box, fill, fill_boxes, fill_flat, paint
-from edge.anonymize.markers import lone_glyphs
+from edge.anonymize.scanner.markers import lone_glyphs
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
 from edge.messages import SuppressReason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from edge.anonymize.faces import FaceFinder
+from edge.anonymize.faces.centerface import FaceFinder
 from edge.anonymize.geometry import Box, suppress_overlaps
 from edge.imaging.frames import Pixels
 

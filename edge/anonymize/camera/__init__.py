@@ -1,0 +1,1 @@
+"""Live sources: a delay line, and masks that each frame is bracketed by."""

@@ -1,0 +1,1 @@
+"""`edge anonymize`: files and archives, by a person's hand."""

@@ -1,0 +1,1 @@
+"""DICOM headers by PS3.15 Annex E."""

@@ -1,0 +1,1 @@
+"""Scanner frames: what of them may be kept, and the text that goes."""
