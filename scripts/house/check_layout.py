@@ -22,9 +22,12 @@ TOP_LEVEL = {
 }  # fmt: skip
 REQUIRED = TOP_LEVEL - {"docs"}
 LARGE_BYTES = 1_000_000
-# The shipped model (two ONNX files of together at most 8 MB, golden inputs and outputs), and the weights that
-# private training starts from, learnt from drawn phantoms alone (trainer/prior/pretrain.py).
-LARGE_ALLOWED = re.compile(r"firmware_config/model/.+\.(onnx|npz)|trainer/prior/prior\.npz")
+# The shipped model (two ONNX files of together at most 8 MB, golden inputs and outputs), the weights that
+# private training starts from, learnt from drawn phantoms alone (trainer/prior/pretrain.py), and those of
+# the box's own detectors (trainer/detectors).
+LARGE_ALLOWED = re.compile(
+    r"firmware_config/model/.+\.(onnx|npz)|trainer/prior/prior\.npz|edge/anonymize/data/(faces|text)\.onnx"
+)
 PICTURES = {
     ".dcm",
     ".png",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -36,22 +37,39 @@ def test_one_changed_byte_makes_a_detector_unavailable(tmp_path):
     broken = load_detectors(Anonymize(face_model=path))
     assert len(broken.problems) == 1
     with pytest.raises(DetectorUnavailable):
-        broken.faces.find(np.zeros((64, 64, 3), np.uint8), 320)
+        broken.second.find(np.zeros((64, 64, 3), np.uint8), 320)
 
 
 @pytest.mark.parametrize("rotation", ROTATIONS)
 def test_a_face_is_found_where_it_is_when_the_frame_is_looked_at_turned(detectors, face, rotation):
     scene = np.full((360, 640, 3), 90, np.uint8)
     scene[100:260, 50:210] = np.rot90(face, -rotation // 90)
-    found = detectors.faces.find(scene, 320, (rotation,))
+    found = detectors.second.find(scene, 320)
     assert len(found) == 1
     middle = ((found[0].left + found[0].right) / 2, (found[0].top + found[0].bottom) / 2)
     assert abs(middle[0] - 130) < 40
     assert abs(middle[1] - 180) < 40
 
 
+@pytest.mark.parametrize("angle", range(0, 360, 15))
+@pytest.mark.parametrize("size", [24, 160])
+def test_our_own_detector_finds_a_face_at_every_angle(detectors, face, angle, size):
+    scene = np.full((360, 640, 3), 90, np.uint8)
+    turn = cv2.getRotationMatrix2D((79.5, 79.5), angle, size / 100)  # the face is about 100 pixels high
+    turn[:, 2] += (220, 100)
+    shown = cv2.warpAffine(face, turn, (640, 360))
+    inside = cv2.warpAffine(np.full(face.shape[:2], 255, np.uint8), turn, (640, 360)) > 127
+    scene[inside] = shown[inside]
+    found = detectors.faces.find(scene, 640)
+    best = max(found, key=lambda box: box.score)
+    assert best.score > 0.5
+    middle = ((best.left + best.right) / 2, (best.top + best.bottom) / 2)
+    assert np.hypot(middle[0] - 300, middle[1] - 180) < size / 4
+
+
 def test_no_face_in_an_empty_scene(detectors):
-    assert detectors.faces.find(np.full((360, 640, 3), 90, np.uint8), 320, ROTATIONS) == []
+    for detector in (detectors.faces, detectors.second):
+        assert detector.find(np.full((360, 640, 3), 90, np.uint8), 320) == []
 
 
 @pytest.mark.parametrize("size", [(60, 200), (300, 400), (900, 1500)])
@@ -75,8 +93,11 @@ def test_the_self_test_passes_and_fails_for_a_detector_that_sees_nothing(detecto
 
         glance = find
 
-    assert self_test.run(type(detectors)(Asleep(), detectors.text), 320) == "self_test_failed"
-    assert self_test.run(type(detectors)(detectors.faces, Asleep()), 320) == "self_test_failed"
+    assert self_test.run(replace(detectors, faces=Asleep()), 320) == "self_test_failed"
+    assert self_test.run(replace(detectors, text=Asleep()), 320) == "self_test_failed"
+    without = replace(detectors, second=Asleep())
+    assert self_test.run(without, 320, second=True) == "self_test_failed"
+    assert self_test.run(without, 320) is None  # a camera has no time for the second detector
 
 
 @pytest.mark.parametrize("blind", ["find", "glance"])
@@ -90,7 +111,7 @@ def test_the_self_test_asks_both_ways_to_look_for_text(detectors, blind):
         def glance(self, image, side):
             return [] if blind == "glance" else detectors.text.glance(image, side)
 
-    assert self_test.run(type(detectors)(detectors.faces, HalfAsleep()), 320) == "self_test_failed"
+    assert self_test.run(replace(detectors, text=HalfAsleep()), 320) == "self_test_failed"
 
 
 @pytest.mark.parametrize("maps", [(np.nan, 0, 0), (0.9, np.inf, 0), (0.9, 0, np.nan)])

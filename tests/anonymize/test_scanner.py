@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
-from edge.anonymize.detectors import Detectors, load_detectors
+from edge.anonymize.detectors import load_detectors
 from edge.anonymize.gate import Held
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable
@@ -103,7 +105,7 @@ class Broken:
 
 @pytest.mark.parametrize("error", [DetectorUnavailable, IndexError])
 def test_a_detector_that_breaks_in_service_holds_the_frame(detectors, error):
-    scanner = ScannerAnonymizer(Anonymize(), Detectors(detectors.faces, Broken(detectors.text, 1, error)))
+    scanner = ScannerAnonymizer(Anonymize(), replace(detectors, text=Broken(detectors.text, 1, error)))
     assert scanner.clean(raw(radiograph())).reason == "detector_failed"
 
 
@@ -123,7 +125,7 @@ def test_a_text_detector_that_goes_blind_fails_the_self_test(detectors):
 
         glance = find
 
-    scanner = ScannerAnonymizer(Anonymize(), Detectors(detectors.faces, Blind()))
+    scanner = ScannerAnonymizer(Anonymize(), replace(detectors, text=Blind()))
     assert scanner.clean(raw(radiograph())).reason == "self_test_failed"
 
 
@@ -133,7 +135,7 @@ def test_text_that_does_not_go_holds_the_frame(detectors):
             return [*self.real.find(image, within), *super().find(image, within)[:0], BOX]
 
     BOX = Box(5, 5, 60, 20, elongation=4.0)  # noqa: N806
-    scanner = ScannerAnonymizer(Anonymize(), Detectors(detectors.faces, Sees(detectors.text, 99)))
+    scanner = ScannerAnonymizer(Anonymize(), replace(detectors, text=Sees(detectors.text, 99)))
     assert scanner.clean(raw(radiograph())).reason == "text_left"
 
 
@@ -206,7 +208,7 @@ def test_a_picture_without_a_header_loses_its_faces_and_the_receipt_says_so(scan
     assert not frame.pixels[150 + 58 : 150 + 102, 400 + 52 : 400 + 112].any()
     assert frame.receipt.faces >= 1
     assert frame.receipt.masked_share > 0.02
-    assert {look.name for look in frame.receipt.detectors} == {"centerface", "pp-ocrv4-det"}
+    assert {look.name for look in frame.receipt.detectors} == {"edge-faces-1", "centerface", "pp-ocrv4-det"}
     # The control: the same pixels out of a DICOM object of a scanner are not looked at for faces.
     frame = scanner.clean(raw(photograph(face)))
     assert isinstance(frame, CleanFrame)
@@ -219,12 +221,12 @@ def test_a_picture_is_held_when_the_face_detector_fails(detectors, face, error):
     class Faces:
         name, sha256, looks = detectors.faces.name, detectors.faces.sha256, 0
 
-        def find(self, image, width, rotations=(0,)):
+        def find(self, image, width):
             self.looks += 1
             if self.looks > 1:  # the first look is the self-test's
                 raise error("broken for the test")
-            return detectors.faces.find(image, width, rotations)
+            return detectors.faces.find(image, width)
 
-    scanner = ScannerAnonymizer(Anonymize(), Detectors(Faces(), detectors.text))
+    scanner = ScannerAnonymizer(Anonymize(), replace(detectors, faces=Faces()))
     assert scanner.clean(raw(photograph(face), identity=None)).reason == "detector_failed"
     assert isinstance(scanner.clean(raw(radiograph(None))), CleanFrame)

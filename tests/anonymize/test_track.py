@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.anonymize.camera.rotation import RotatingLook
 from edge.anonymize.camera.track import Glimpse, bracket, face_masks
 from edge.anonymize.geometry import Box
 
@@ -64,40 +63,3 @@ def test_two_faces_keep_their_own_masks():
 def test_detections_of_frames_of_another_shape_do_not_bracket():
     glimpses = [Glimpse(0, (1280, 720), ()), Glimpse(10, SHAPE, ())]
     assert bracket(glimpses, 5, SHAPE) == (None, glimpses[1])
-
-
-class Counting:
-    name, sha256 = "counting", b"c" * 32
-
-    def __init__(self, found=()):
-        self.rotations, self.widths, self.found = [], [], found
-
-    def find(self, image, width, rotations=(0,)):
-        self.rotations += rotations
-        self.widths.append(width)
-        return [Box(0, 0, 10, 10)] if rotations[0] in self.found else []
-
-
-def test_every_rotation_has_its_turn_and_the_one_that_found_a_face_comes_back():
-    faces = Counting()
-    look = RotatingLook(faces, 320, 1.0)
-    for _ in range(4):
-        look(None)
-    assert faces.rotations == [0, 90, 0, 270, 0, 180, 0, 0]
-    assert faces.widths == [320] * 7 + [480]  # the last is the fine look, for small faces
-    faces = Counting(found=(90,))
-    look = RotatingLook(faces, 320, 1.0)
-    for _ in range(3):
-        look(None)
-    assert faces.rotations == [0, 90, 0, 270, 90, 0, 180, 90]
-
-
-def test_a_slow_detector_looks_turned_more_rarely_but_still_does():
-    now = iter(range(1000))
-    faces = Counting()
-    look = RotatingLook(faces, 320, 0.1, clock=lambda: next(now))
-    for _ in range(16):
-        look(None)
-    assert faces.widths.count(320) + faces.widths.count(480) == len(faces.rotations)
-    assert {90, 180, 270} <= set(faces.rotations)
-    assert 16 <= len(faces.rotations) < 24

@@ -18,10 +18,10 @@ import numpy as np
 
 from edge.anonymize.camera import scene
 from edge.anonymize.camera.looker import Job, Looker
-from edge.anonymize.camera.rotation import FINE, RotatingLook
+from edge.anonymize.camera.scan import face_look
 from edge.anonymize.camera.track import Glimpse, bracket, face_masks
 from edge.anonymize.detectors import Detectors
-from edge.anonymize.faces.centerface import shrink
+from edge.anonymize.faces.finder import shrink
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
 from edge.anonymize.geometry import Box, fill_boxes, paint
 from edge.anonymize.self_test import SelfTest
@@ -105,13 +105,11 @@ class CameraAnonymizer:
         self._blind = source.looks_at == "nothing" or (
             source.looks_at == "scene" and source.keep is None and not source.whole_scene
         )
-        budget_s = 0.8 * settings.face_every / source.rate
-        rotating = RotatingLook(detectors.faces, settings.face_width, budget_s)
         self._film = source.looks_at in {"film", "monitor"}
-        self._faces = Looker("faces", self._tested(rotating), threaded=realtime)
+        self._faces = Looker("faces", self._tested(face_look(detectors.faces)), threaded=realtime)
         self._texts = Looker(
             "text",
-            lambda image: detectors.text.glance(image, GLANCE_SIDE),
+            lambda job: detectors.text.glance(job.image, GLANCE_SIDE),
             threaded=realtime,
             keep=_TEXTS_KEPT,
         )
@@ -196,18 +194,18 @@ class CameraAnonymizer:
         self._pending.clear()
         return held
 
-    def _tested(self, look: Callable[[Pixels], list[Box]]) -> Callable[[Pixels], list[Box]]:
-        def run(image: Pixels) -> list[Box]:
+    def _tested(self, look: Callable[[Job], list[Box]]) -> Callable[[Job], list[Box]]:
+        def run(job: Job) -> list[Box]:
             self._self_test.run_if_due(self._clock())
-            return look(image)
+            return look(job)
 
         return run
 
     def _face_job(self, waiting: _Waiting) -> Job:
         rows, columns = waiting.shape
-        small = shrink(waiting.pixels, round(self._settings.face_width * FINE))
+        small = shrink(waiting.pixels, self._settings.face_width)
         scale = (columns / small.shape[1], rows / small.shape[0])
-        return Job(small, waiting.where.captured_ns, waiting.shape, scale=scale)
+        return Job(small, waiting.where.captured_ns, waiting.shape, scale=scale, frame=waiting.pixels)
 
     def _waiting(self, pixels: Pixels, where: Where) -> _Waiting:
         arrived_ns = self._clock()
@@ -290,7 +288,8 @@ class CameraAnonymizer:
         obstacle: SuppressReason | None,
         now_ns: int,
     ) -> Outcome:
-        at_ns, pixels, (rows, columns) = waiting.where.captured_ns, waiting.pixels, waiting.shape
+        at_ns, (rows, columns) = waiting.where.captured_ns, waiting.shape
+        pixels = waiting.pixels.copy()  # a closer look at this frame may still be under way
         quad = waiting.quad
         if self._film and quad is None:
             obstacle = obstacle or "film_not_found"

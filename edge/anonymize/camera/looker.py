@@ -27,6 +27,8 @@ class Job:
     """Pixels of the frame to one of the picture (x, y)."""
     scene: NDArray[np.float32] | None = None
     """Goes into the glimpse as it is."""
+    frame: Pixels | None = None
+    """The frame itself, where a closer look may be worth it; nobody writes into it."""
 
 
 class Looker:
@@ -34,13 +36,13 @@ class Looker:
 
     Args:
         name: of the thread.
-        look: what finds boxes in a picture; whatever it raises is a failed look.
+        look: what finds boxes in the pixels of a job's picture; whatever it raises is a failed look.
         threaded: whether `submit` returns before the look is done.
         keep: how many glimpses are kept.
     """
 
     def __init__(
-        self, name: str, look: Callable[[Pixels], list[Box]], *, threaded: bool, keep: int = 24
+        self, name: str, look: Callable[[Job], list[Box]], *, threaded: bool, keep: int = 24
     ) -> None:
         self._look = look
         self._keep = keep
@@ -106,7 +108,7 @@ class Looker:
     def _do(self, job: Job) -> None:
         glimpse: Glimpse | None = None
         try:
-            boxes = self._look(job.image)
+            boxes = self._look(job)
             glimpse = Glimpse(
                 job.at_ns,
                 job.shape,

@@ -8,12 +8,11 @@ and the centre's offset.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.anonymize.faces.finder import rgb, shrink
 from edge.anonymize.geometry import Box, suppress_overlaps
 from edge.anonymize.models import DetectorUnavailable, Weights, free_dimensions, session
 from edge.imaging.frames import Pixels
@@ -23,34 +22,6 @@ _MULTIPLE = 32
 
 ROTATIONS = (0, 90, 180, 270)
 """Degrees by which the frame is turned, counter-clockwise, before it is looked at."""
-
-
-class FaceFinder(Protocol):
-    """What finds faces. ``sha256`` names its weights in the receipt."""
-
-    name: str
-    sha256: bytes
-
-    def find(self, image: Pixels, width: int, rotations: Sequence[int] = (0,)) -> list[Box]:
-        """Boxes of faces in the pixels of ``image``; see `FaceDetector.find`."""
-        ...
-
-
-def rgb(image: Pixels) -> Pixels:
-    """``image`` as (rows, columns, 3)."""
-    return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image
-
-
-def shrink(image: Pixels, width: int) -> Pixels:
-    """``image`` at ``width`` pixels or less, aspect kept, both sides multiples of 32.
-
-    The result is what `FaceDetector.find` looks at, so that a caller can let go of the frame.
-    """
-    rows, columns = image.shape[:2]
-    scale = min(1.0, width / columns)
-    size = [max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in (columns, rows)]
-    how = cv2.INTER_AREA if size[0] < columns else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (size[0], size[1]), interpolation=how), dtype=np.uint8)
 
 
 def _unturn(box: Box, turns: int, rows: int, columns: int) -> Box:
@@ -64,36 +35,35 @@ def _unturn(box: Box, turns: int, rows: int, columns: int) -> Box:
     return box
 
 
-class FaceDetector:
-    """CenterFace on ONNX Runtime.
+class CenterFaceDetector:
+    """CenterFace on ONNX Runtime. It misses heads that are not upright, so it looks at turned copies, too.
 
     Args:
         weights: checked weights of CenterFace.
         score: lowest height of a centre's peak that counts, 0 to 1.
         threads: threads of the CPU that one look may take.
+        rotations: degrees, each of `ROTATIONS`; every one costs a pass.
     """
 
-    def __init__(self, weights: Weights, score: float = 0.25, threads: int = 1) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        score: float = 0.25,
+        threads: int = 1,
+        rotations: Sequence[int] = ROTATIONS,
+    ) -> None:
         self.name = weights.name
         self.sha256 = weights.sha256
         self._score = score
+        self._rotations = tuple(rotations)
         self._session = session(free_dimensions(weights), threads)
 
-    def find(self, image: Pixels, width: int, rotations: Sequence[int] = (0,)) -> list[Box]:
-        """Boxes of faces in the pixels of ``image``.
-
-        Args:
-            image: (rows, columns[, 3]), display values, RGB.
-            width: width in pixels at which to look; a smaller image is looked at as it is.
-            rotations: degrees, each of `ROTATIONS`; every one costs a pass.
-
-        Raises:
-            DetectorUnavailable: the network failed.
-        """
-        small = rgb(shrink(image, width))
+    def find(self, image: Pixels, width: int) -> list[Box]:
+        """Boxes of faces; see `FaceFinder.find`."""
+        small = rgb(shrink(image, width, _MULTIPLE))
         rows, columns = small.shape[:2]
         found: list[Box] = []
-        for rotation in rotations:
+        for rotation in self._rotations:
             turns = rotation // 90 % 4
             turned = np.ascontiguousarray(np.rot90(small, turns))
             found += [_unturn(box, turns, rows, columns) for box in self._look(turned)]

@@ -25,7 +25,6 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from edge.anonymize.camera.anonymizer import CameraAnonymizer
 from edge.anonymize.detectors import Detectors
-from edge.anonymize.faces.centerface import ROTATIONS
 from edge.anonymize.files import stored
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, decide
 from edge.anonymize.geometry import fill_boxes, fill_flat, paint
@@ -95,11 +94,13 @@ class FileAnonymizer:
         self._options = options
         self._source = source
         self._limits = DecodeLimits()
-        self._self_test = SelfTest(detectors, settings.self_test_every, settings.face_width)
+        self._self_test = SelfTest(detectors, settings.self_test_every, settings.face_width, second=True)
         needs = (Need(detectors.text.name, max_age_ns=0),)
         self._scanner_policy = Policy(POLICY, needs, self._self_test.max_age_ns)
         self._still_policy = Policy(
-            POLICY, (*needs, Need(detectors.faces.name, max_age_ns=0)), self._self_test.max_age_ns
+            POLICY,
+            (*needs, *(Need(d.name, max_age_ns=0) for d in (detectors.faces, detectors.second))),
+            self._self_test.max_age_ns,
         )
 
     def run(self, path: Path, number: int) -> FileReport:
@@ -194,7 +195,8 @@ class FileAnonymizer:
     def _still(self, data: bytes, report: FileReport) -> None:
         frames = still.decode(data, self._limits).frames
         pixels: Pixels = np.array(frames[0])
-        boxes = self._detectors.faces.find(pixels, _STILL_FACE_WIDTH, ROTATIONS)
+        looked = (self._detectors.faces, self._detectors.second)
+        boxes = [box for detector in looked for box in detector.find(pixels, _STILL_FACE_WIDTH)]
         masks = [box.grown(self._settings.mask_scale) for box in boxes]
         fill_boxes(pixels, masks)
         text = mask_text(pixels, self._detectors)
@@ -202,8 +204,7 @@ class FileAnonymizer:
         paint(mask, masks)
         report.frames, report.faces, report.texts = 1, len(boxes), text.texts
         report.masked_share = float(mask.mean())
-        both = (self._detectors.text, self._detectors.faces)
-        self._decide(self._still_policy, report, text.left, both, 1.0)
+        self._decide(self._still_policy, report, text.left, (self._detectors.text, *looked), 1.0)
         done, png = cv2.imencode(".png", pixels if pixels.ndim == 2 else pixels[:, :, ::-1])
         if not done:
             raise FileHeld("unreadable")

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.anonymize.detectors import Detectors
-from edge.anonymize.faces.centerface import ROTATIONS
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit, take_identity
-from edge.anonymize.geometry import Box, fill, fill_boxes, fill_flat, paint
+from edge.anonymize.geometry import Box, fill, fill_boxes, fill_flat, paint, suppress_overlaps
 from edge.anonymize.scanner.markers import lone_glyphs
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
@@ -119,11 +118,13 @@ class ScannerAnonymizer:
     ) -> None:
         self._detectors = detectors
         self._clock = clock
-        self._self_test = SelfTest(detectors, settings.self_test_every, settings.face_width)
+        self._self_test = SelfTest(detectors, settings.self_test_every, settings.face_width, second=True)
         self._mask_scale = settings.mask_scale
-        text, faces = (Need(d.name, max_age_ns=0) for d in (detectors.text, detectors.faces))
+        text, *faces = (
+            Need(d.name, max_age_ns=0) for d in (detectors.text, detectors.faces, detectors.second)
+        )
         self._policy = Policy(POLICY, (text,), self._self_test.max_age_ns)
-        self._picture_policy = Policy(PICTURE_POLICY, (text, faces), self._self_test.max_age_ns)
+        self._picture_policy = Policy(PICTURE_POLICY, (text, *faces), self._self_test.max_age_ns)
         self._self_test.run_if_due(clock())
 
     def clean(self, raw: RawFrame) -> CleanFrame | Held:
@@ -153,12 +154,14 @@ class ScannerAnonymizer:
             fill(pixels, ~kept)
             try:
                 if picture:
-                    detector = self._detectors.faces
-                    faces = detector.find(pixels, FACE_WIDTH, ROTATIONS)
+                    for detector in (self._detectors.faces, self._detectors.second):
+                        found = detector.find(pixels, FACE_WIDTH)
+                        faces += found
+                        looks += (Look(detector.name, detector.sha256, 0, 0, len(found)),)
                     masks = [box.grown(self._mask_scale) for box in faces]
                     fill_boxes(pixels, masks)
                     paint(covered, masks)
-                    looks += (Look(detector.name, detector.sha256, 0, 0, len(faces)),)
+                    faces = suppress_overlaps(faces)
                 texts = mask_text(pixels, self._detectors)
                 looks += (Look(self._detectors.text.name, self._detectors.text.sha256, 0, 0, texts.texts),)
             except Exception:  # noqa: BLE001  # whatever went wrong, no complete look was had

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.anonymize.faces.centerface import rgb
+from edge.anonymize.faces.finder import rgb
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable, Weights, session
 from edge.imaging.frames import Pixels

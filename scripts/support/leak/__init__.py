@@ -1,0 +1,1 @@
+"""scripts/bench leak: planted faces, texts and names, and what of them leaves."""

@@ -1,0 +1,1 @@
+"""Text in a room, in any script, from drawn lines."""
