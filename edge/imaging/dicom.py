@@ -241,12 +241,7 @@ class _Image:
 
 def _frames(image: _Image, acquisition: Acquisition | None, identity: Identity | None) -> Iterator[Pixels]:
     with _undecodable(acquisition, identity):
-        arrays = get_decoder(image.syntax).iter_array(
-            image.header,
-            decoding_plugin=_plugin(image.syntax) if image.syntax in _PLUGINS else "",
-            allow_excess_frames=False,
-            correct_unused_bits=False,  # done by `gray.render`, which masks them
-        )
+        arrays = _arrays(image)
     for index in range(image.count):
         with _undecodable(acquisition, identity):
             found = next(arrays, None)
@@ -256,6 +251,20 @@ def _frames(image: _Image, acquisition: Acquisition | None, identity: Identity |
             if shown.shape != image.shape:
                 raise Undecodable("unreadable")
         yield shown
+
+
+def _arrays(image: _Image) -> Iterator[tuple[NDArray[Any], dict[str, Any]]]:
+    """Stored values and what the decoder says of them, frame by frame."""
+    decoder = get_decoder(image.syntax)
+    how: dict[str, Any] = {"correct_unused_bits": False}  # done by `gray.render`, which masks them
+    if image.syntax in _PLUGINS:
+        plugin = _plugin(image.syntax)
+        encoded: Iterator[tuple[NDArray[Any], dict[str, Any]]] = decoder.iter_array(
+            image.header, decoding_plugin=plugin, allow_excess_frames=False, **how
+        )
+        return encoded
+    # One by one: pydicom's iterator loses its place in native frames of YBR_FULL_422.
+    return (decoder.as_array(image.header, index=index, **how) for index in range(image.count))
 
 
 def _display(image: _Image, index: int, stored: NDArray[Any], photometric: str) -> Pixels:

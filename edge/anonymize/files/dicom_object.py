@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,7 +138,8 @@ def _cleaned(original: Dataset, remap: Remap, options: headers.Options) -> Datas
     result = Dataset()
     for tag in original.keys():  # noqa: SIM118  # iterating gives elements, and would parse each
         if tag < _PIXELS:
-            result[tag] = original.get_item(tag)
+            # Elements that were read once are objects: shared, cleaning would change the original's.
+            result[tag] = deepcopy(original.get_item(tag))
     headers.clean(result, remap, options)
     _drop_pixels(result)
     if stored.syntax_of(original) == uid.ExplicitVRBigEndian:

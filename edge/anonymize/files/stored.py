@@ -5,7 +5,7 @@ What is not filled stays bit for bit what the decoder gave.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ _PLUGINS = ("pydicom", "pylibjpeg", "pyjpegls", "gdcm")
 _LOSSY = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless)
 _MAX_VALUE = 0xFFFFFFFE
 """Bytes of one element (PS3.5 7.1.1); 0xFFFFFFFF would say undefined."""
+
+
+_Decoded = tuple[NDArray[Any], dict[str, Any]]
 
 
 class UnsupportedPixelsError(Exception):
@@ -102,13 +105,13 @@ class Stored:
             decoder = get_decoder(self._syntax)
             plugins = decoder.available_plugins if self._syntax.is_encapsulated else ("",)
             plugin = next(name for name in (*_PLUGINS, "") if name in plugins)
-            decoded = decoder.iter_array(
-                self._header,
-                raw=True,
-                decoding_plugin=plugin,
-                allow_excess_frames=False,
-                correct_unused_bits=False,  # done by `_used_bits`, which knows of High Bit
-            )
+            how: dict[str, Any] = {"raw": True, "decoding_plugin": plugin, "correct_unused_bits": False}
+            if self._syntax.is_encapsulated:
+                decoded: Iterable[_Decoded] = decoder.iter_array(
+                    self._header, allow_excess_frames=False, **how
+                )
+            else:  # one by one: pydicom's iterator loses its place in frames of YBR_FULL_422
+                decoded = (decoder.as_array(self._header, index=i, **how) for i in range(self._count))
             for values, told in decoded:
                 bits = min(int(told["bits_stored"]), values.dtype.itemsize * 8)
                 photometric = _photometric(str(told["photometric_interpretation"]))
