@@ -76,7 +76,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def small(number: int, shape: tuple[int, int] = (32, 32)) -> bytes:
-    """A CR object of the patient ``number % 3`` with a flat image: nothing in it needs a look by a network."""
+    """A CR object of the patient ``number % 3``; its flat image asks for no look by a network."""
     ds = pydicom.dcmread(io.BytesIO(planted(np.full(shape, 90, np.uint8))))
     ds.PatientID = f"MRN{number % 3}"
     ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.4.5.{number}"
@@ -98,6 +98,14 @@ def workers(parent: int) -> list[int]:
     """Process ids of the children of a process."""
     found = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [int(pid) for pid in found]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that waits for somebody to read its exit code does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def wait_for(condition: Any, seconds: float = 60.0) -> None:

@@ -77,26 +77,29 @@ def run(job: Job) -> Ended:
         closing(Workers(job.jobs, job.setup)) as workers,
         _stop_signals() as stopped,
     ):
+        journal = Journal(job.report, job.run, resume=job.resume)
         try:
-            detectors = workers.detectors()
-        except WorkersUnavailableError as error:
-            raise NotStartedError(str(error)) from None
-        journal = Journal(job.report, {**job.run, "detectors": detectors}, resume=job.resume)
-        try:
+            journal.begin(_detectors(workers))
             committer = _Committer(job.out, journal)
             entries = walk.walk(job.source, names)
             left = list(plan.todo(entries, journal.done, job.out, names))
             done_now = _work(left, stage, workers, committer, stopped)
             if job.linkage is not None:
                 linkage.write(job.linkage, entries, journal.done)
-            summary = summarize(journal.done.values(), seconds=time.monotonic() - started, done_now=done_now)
-            ended = {"record": "summary", "complete": done_now == len(left), **summary}
+            seconds = time.monotonic() - started
+            summary = summarize(journal.done.values(), seconds=seconds, done_now=done_now)
             committer.sync()
-            journal.write({**ended, **job.run, "detectors": detectors})
-            journal.sync()
+            journal.end({"complete": done_now == len(left), **summary})
         finally:
             journal.close()
     return Ended(summary, stopped() if done_now < len(left) else None)
+
+
+def _detectors(workers: Workers) -> dict[str, str]:
+    try:
+        return workers.detectors()
+    except WorkersUnavailableError as error:
+        raise NotStartedError(str(error)) from None
 
 
 def _work(

@@ -48,7 +48,7 @@ class Journal:
 
         Args:
             path: the file.
-            run: how this run is made, see `_COMPARED`.
+            run: how this run is made, see `_COMPARED`; all but the detectors.
             resume: go on where the report ends.
 
         Raises:
@@ -57,15 +57,17 @@ class Journal:
             OutputFailed: it cannot be written.
         """
         self.done: dict[str, FileReport] = {}
+        self._run = run
+        self._was: dict[str, Any] | None = None
         with output():
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
-            self._open(run, resume)
+            self._open(resume)
         except BaseException:
             os.close(self._fd)
             raise
 
-    def _open(self, run: dict[str, Any], resume: bool) -> None:
+    def _open(self, resume: bool) -> None:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -78,34 +80,58 @@ class Journal:
             raise JournalRefusedError(
                 "--report: the file exists; name another, or add --resume to go on where it ends"
             )
-        if not lines:
-            self.write({"record": "run", **run, "started": int(time.time())})
-            return
-        self._load(lines, run)
-        self.write({"record": "resumed", "at": int(time.time())})
+        if lines:
+            self._load(lines)
+            self._compare(self._run)
 
-    def _load(self, lines: list[bytes], run: dict[str, Any]) -> None:
+    def _load(self, lines: list[bytes]) -> None:
         known = {field.name for field in fields(FileReport)}
         try:
             first, *rest = (json.loads(line) for line in lines)
-            was = {what: first[what] for what in _COMPARED} if first["record"] == "run" else None
+            if first["record"] == "run":
+                self._was = {what: first[what] for what in _COMPARED}
             for record in rest:
                 if record["record"] == "file":
                     report = FileReport(**{k: v for k, v in record.items() if k in known})
                     self.done[report.id] = report
         except (ValueError, KeyError, TypeError, AttributeError):
-            was = None
-        if was is None:
+            self._was = None
+        if self._was is None:
             raise JournalRefusedError(
                 "--report: the file is no report of this command, or damaged; name another, and start anew"
             )
-        now = json.loads(json.dumps(run))
-        other = [words for what, words in _COMPARED.items() if was[what] != now[what]]
+
+    def _compare(self, now: dict[str, Any]) -> None:
+        if self._was is None:
+            return
+        other = [words for what, words in _COMPARED.items() if what in now and self._was[what] != now[what]]
         if other:
             raise JournalRefusedError(
                 f"--resume: the report was made with {' and '.join(other)}; go on as it was begun, "
                 "or name another report and another OUT"
             )
+
+    def begin(self, detectors: dict[str, str]) -> None:
+        """Write the first line, or that the run goes on.
+
+        Args:
+            detectors: names, and SHA-256 of weights.
+
+        Raises:
+            JournalRefusedError: the report was made with other detectors.
+            OutputFailed: no room.
+        """
+        self._compare({"detectors": detectors})
+        self._run = {**self._run, "detectors": detectors}
+        if self._was is None:
+            self.write({"record": "run", **self._run, "started": int(time.time())})
+        else:
+            self.write({"record": "resumed", "at": int(time.time())})
+
+    def end(self, summary: dict[str, Any]) -> None:
+        """Write the last line: the summary, and once more how the run was made."""
+        self.write({"record": "summary", **summary, **self._run})
+        self.sync()
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one line; it is with the operating system when this returns, and on disk after `sync`.
@@ -113,7 +139,7 @@ class Journal:
         Raises:
             OutputFailed: no room; the report still ends with a whole line.
         """
-        line = json.dumps(record, sort_keys=False).encode() + b"\n"
+        line = json.dumps(record).encode() + b"\n"
         try:
             write_all(self._fd, line)
         except OSError as error:
