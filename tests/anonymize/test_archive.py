@@ -153,6 +153,10 @@ def test_what_would_mix_two_ways_is_refused(originals, key, tmp_path, capsys):
     assert "other detectors" in refused(capsys, *args, "--key", key, "--resume")
     report.write_bytes(before.replace(b'"record": "file"', b'"record" "file"'))
     assert "damaged" in refused(capsys, *args, "--key", key, "--resume")
+    for foreign in (b"k" * 32, b"a list of mine\n", b"{}"):
+        report.write_bytes(foreign)
+        assert "no report of this command" in refused(capsys, *args, "--key", key, "--resume")
+        assert report.read_bytes() == foreign
     report.write_bytes(before)
     assert command(*args, "--key", key, "--resume") == 0  # the control
     assert lines(report).summary["done_now"] == 0

@@ -20,6 +20,9 @@ from edge.anonymize.files.staged import OutputFailed, output, write_all
 
 FORMAT = 1
 _SYNC_SECONDS = 2.0
+_BEGINNING = b'{"record": "run"'
+"""How every report begins; what does not is somebody else's file, and stays as it is."""
+_FOREIGN = "--report: the file is no report of this command, or damaged; name another, and start anew"
 _COMPARED = {
     "format": "a report of another version of this program",
     "software": "another version of this program",
@@ -72,17 +75,20 @@ class Journal:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise JournalRefusedError("--report: another run is writing to this file") from None
-        lines, self._end = _whole_lines(self._fd)
-        with output():
-            os.ftruncate(self._fd, self._end)
         self._synced = time.monotonic()
-        if lines and not resume:
+        lines, rest = _lines(self._fd)
+        if (lines or rest) and not resume:
             raise JournalRefusedError(
                 "--report: the file exists; name another, or add --resume to go on where it ends"
             )
         if lines:
             self._load(lines)
             self._compare(self._run)
+        elif not _BEGINNING.startswith(rest[: len(_BEGINNING)]):
+            raise JournalRefusedError(_FOREIGN)
+        self._end = sum(len(line) + 1 for line in lines)
+        with output():
+            os.ftruncate(self._fd, self._end)
 
     def _load(self, lines: list[bytes]) -> None:
         known = {field.name for field in fields(FileReport)}
@@ -97,9 +103,7 @@ class Journal:
         except (ValueError, KeyError, TypeError, AttributeError):
             self._was = None
         if self._was is None:
-            raise JournalRefusedError(
-                "--report: the file is no report of this command, or damaged; name another, and start anew"
-            )
+            raise JournalRefusedError(_FOREIGN)
 
     def _compare(self, now: dict[str, Any]) -> None:
         if self._was is None:
@@ -166,10 +170,9 @@ class Journal:
         os.close(self._fd)
 
 
-def _whole_lines(fd: int) -> tuple[list[bytes], int]:
-    """Lines that end in a line feed, and where the last of them ends: a kill may cut the next."""
+def _lines(fd: int) -> tuple[list[bytes], bytes]:
+    """Lines that end in a line feed, and what follows the last of them: a kill may cut a line."""
     with os.fdopen(os.dup(fd), "rb") as file:
         file.seek(0)
-        data = file.read()
-    end = data.rfind(b"\n") + 1
-    return data[:end].splitlines(), end
+        *lines, rest = file.read().split(b"\n")
+    return lines, rest

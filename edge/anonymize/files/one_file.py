@@ -108,7 +108,7 @@ class FileAnonymizer:
         self.self_test()
         report.kind, reason = kinds.by_head(opened.head())
         if reason is not None or report.kind == "video":  # not read into memory, whatever their size
-            sha256 = opened.sha256()
+            sha256 = opened.sha256(self._beat)
             report.content = self._names.content(sha256)
             opened.check_unchanged()
             if reason is not None:

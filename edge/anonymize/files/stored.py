@@ -18,9 +18,8 @@ from pydicom.uid import UID
 
 from edge.anonymize.files import palette
 from edge.anonymize.geometry import fill_flat
+from edge.imaging import dicom
 
-_PLUGINS = ("pydicom", "pylibjpeg", "pyjpegls", "gdcm")
-"""In this order, as each is there; none is GPL, and Pillow is not asked for medical pixels."""
 _LOSSY = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless)
 _MAX_VALUE = 0xFFFFFFFE
 """Bytes of one element (PS3.5 7.1.1); 0xFFFFFFFF would say undefined."""
@@ -103,12 +102,11 @@ class Stored:
     def _decoded(self) -> Iterator[tuple[NDArray[Any], str, int]]:
         try:
             decoder = get_decoder(self._syntax)
-            plugins = decoder.available_plugins if self._syntax.is_encapsulated else ("",)
-            plugin = next(name for name in (*_PLUGINS, "") if name in plugins)
-            how: dict[str, Any] = {"raw": True, "decoding_plugin": plugin, "correct_unused_bits": False}
-            if self._syntax.is_encapsulated:
+            how: dict[str, Any] = {"raw": True, "correct_unused_bits": False}
+            if self._syntax.is_encapsulated:  # by the same plug-in that showed them to the detector
+                plugin = dicom.plugin(self._syntax)
                 decoded: Iterable[_Decoded] = decoder.iter_array(
-                    self._header, allow_excess_frames=False, **how
+                    self._header, decoding_plugin=plugin, allow_excess_frames=False, **how
                 )
             else:  # one by one: pydicom's iterator loses its place in frames of YBR_FULL_422
                 decoded = (decoder.as_array(self._header, index=i, **how) for i in range(self._count))

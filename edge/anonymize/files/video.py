@@ -73,7 +73,7 @@ def anonymize(
     report.masked_share = masked / max(1, report.frames)
     if report.frames == 0:
         raise FileHeld(held.most_common(1)[0][0] if held else "unreadable")
-    _check_whole(copy, report.frames)
+    _check_whole(copy, report.frames, beat)
 
 
 def _cleaned(reader: Any, camera: CameraAnonymizer, rate: float) -> Iterator[CleanFrame | Held]:
@@ -110,12 +110,13 @@ class _Writer:
             self._writer.release()
 
 
-def _check_whole(copy: Path, frames: int) -> None:
+def _check_whole(copy: Path, frames: int, beat: Callable[[], None]) -> None:
     """Count the frames of what was written: OpenCV does not say that the disk was full."""
     reader = cv2.VideoCapture(str(copy))
     found = 0
     while reader.grab():
         found += 1
+        beat()
     reader.release()
     if found != frames:
         room = os.statvfs(copy.parent)
