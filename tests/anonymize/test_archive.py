@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import io
 import itertools
@@ -15,12 +16,17 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pydicom
 import pytest
 
+from edge.anonymize.files.one_file import FileAnonymizer, How
+from edge.anonymize.files.staged import OutputFailed
+from edge.anonymize.headers.clean import Options
 from edge.imaging import dicom
 from edge.imaging.decoded import DecodeLimits
+from edge.settings import Anonymize, Source
 from tests.anonymize import ultrasound
 from tests.anonymize.archives import (
     alive,
@@ -228,6 +234,7 @@ def test_originals_links_and_special_files_stay_as_they_are(key, tmp_path):
     (source / "folder").symlink_to(outside)
     (source / "dangling").symlink_to(tmp_path / "nothing")
     os.mkfifo(source / "pipe.dcm")
+    (source / os.fsdecode(b"\xff\n.dcm")).write_bytes(small(8))  # a name in no encoding
     with socket.socket(socket.AF_UNIX) as special:
         special.bind(str(source / "socket"))
     before = {p: (p.lstat().st_mtime_ns, p.lstat().st_ino, p.lstat().st_size) for p in source.rglob("*")}
@@ -238,7 +245,7 @@ def test_originals_links_and_special_files_stay_as_they_are(key, tmp_path):
     } == before
     assert tree(source) == bytes_before
     summary = lines(tmp_path / "r").summary
-    assert summary["outcomes"] == {"skipped": 5, "written": 3}
+    assert summary["outcomes"] == {"skipped": 5, "written": 4}
     assert summary["reasons"] == {"special_file": 2, "symlink": 3}
 
 
@@ -290,6 +297,23 @@ def test_a_full_disk_stops_the_run_which_goes_on_once_there_is_room(
     subprocess.run(["mount", "-o", "remount,size=8m", place], check=True)
     assert command(*args) == 0
     assert tree(out) == unkilled[0]
+
+
+def test_a_video_for_which_there_is_no_room_stops_the_run(detectors, mounted, tmp_path):
+    noise = np.random.default_rng(1).integers(0, 255, (6, 192, 320, 3)).astype(np.uint8)
+    writer = cv2.VideoWriter(str(tmp_path / "in.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 30, (320, 192))
+    for frame in noise:
+        writer.write(frame)
+    writer.release()
+    source = Source.model_validate(
+        {"name": "file", "kind": "video", "looks_at": "scene", "whole_scene": True}
+    )
+    one = FileAnonymizer(How(b"k" * 32, Anonymize(), Options(), source, 1 << 30), detectors, lambda: None)
+    place = mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=48k", "none")
+    with pytest.raises(OutputFailed) as failed:  # OpenCV itself says nothing
+        one.run(tmp_path / "in.avi", 1, place / "1.mp4")
+    assert failed.value.code == errno.ENOSPC
+    assert one.run(tmp_path / "in.avi", 1, tmp_path / "1.mp4").frames == 6  # the control
 
 
 def deadly(good: bytes) -> bytes:

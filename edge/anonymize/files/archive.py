@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -31,6 +30,7 @@ from edge.anonymize.files.workers import Setup, Task, Workers, WorkersUnavailabl
 
 _STAGE = ".edge-anonymize"
 """Folder of copies in the making, inside OUT so that they can be renamed into place."""
+_IN_USE = "OUT: another run is writing to this folder"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -209,23 +209,24 @@ def _stage(out: Path) -> Iterator[Path]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise NotStartedError("OUT: another run is writing to this folder") from None
-        _clear(stage)
+            raise NotStartedError(_IN_USE) from None
+        if os.fstat(fd).st_nlink == 0:  # the run that had it ended just now, and removed it
+            raise NotStartedError(_IN_USE)
+        with output():
+            _clear(stage)
         try:
             yield stage
         finally:
-            _clear(stage)
-            stage.rmdir()
+            with suppress(OSError):  # the next run clears it
+                _clear(stage)
+                stage.rmdir()
     finally:
         os.close(fd)
 
 
 def _clear(stage: Path) -> None:
     for left in stage.iterdir():
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left)
-        else:
-            left.unlink()
+        left.unlink()
 
 
 @contextmanager

@@ -96,10 +96,7 @@ def look(
     """
     opened = dicom.open_(data, limits)
     outside = _outside(opened.acquisition, *opened.shape[:2])
-    found = burned_in.look(opened.frames, outside, detectors, beat)
-    if found.frames != opened.count:
-        raise FileHeld("unreadable")
-    return Looked(header, outside, found)
+    return Looked(header, outside, burned_in.look(opened.frames, outside, detectors, beat))
 
 
 def _outside(acquisition: Acquisition, rows: int, columns: int) -> NDArray[np.bool_]:
@@ -113,7 +110,7 @@ def _outside(acquisition: Acquisition, rows: int, columns: int) -> NDArray[np.bo
 
 
 def encode(looked: Looked, remap: Remap, options: headers.Options) -> Iterator[bytes]:
-    """The copy, PS3.10 in Explicit VR Little Endian, in parts: its header, then a frame at a time.
+    """The copy, PS3.10 in Explicit VR Little Endian, in parts: header, then each frame that was looked at.
 
     Raises:
         FileHeld: words that name the patient are left in the header, or frames differ in layout.
