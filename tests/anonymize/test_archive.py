@@ -88,11 +88,11 @@ def without_clocks(report):
 
 def test_killed_at_random_moments_and_resumed_it_is_as_if_never_killed(originals, key, unkilled, tmp_path):
     out, report = tmp_path / "out", tmp_path / "r"
-    args = [originals, out, "--report", report, "--key", key, "--jobs", 2, "--resume"]
+    args = [originals, out, "--report", report, "--key", key, "--resume", "--jobs"]
     chance = random.Random(4)
     left_behind = 0
     for kill in range(4):
-        run = started(*args)
+        run = started(*args, 1 + kill % 2)
         before = told(report)
         if kill:  # the first one anywhere, the others while files are done
             wait_for(lambda: told(report) > before + 1 or run.poll() is not None)  # noqa: B023
@@ -105,7 +105,7 @@ def test_killed_at_random_moments_and_resumed_it_is_as_if_never_killed(originals
         assert named.items() <= unkilled[0].items()  # whole, under their own names, and nothing else
     assert left_behind  # it was killed at work
     assert 2 < told(report) < WHOLE + 12
-    assert command(*args) == 0
+    assert command(*args, 1) == 0
     assert tree(out) == unkilled[0]
     assert without_clocks(lines(report)) == without_clocks(unkilled[1])  # each file once, with its number
     assert lines(report).summary["done_now"] < WHOLE
@@ -143,11 +143,11 @@ def test_two_runs_keep_apart_and_ctrl_c_ends_one_cleanly_and_says_how_to_go_on(
     assert tree(out) == unkilled[0]
 
 
-def test_what_would_mix_two_ways_is_refused(originals, key, tmp_path, capsys):
+def test_what_would_mix_two_ways_is_refused(originals, key, unkilled_folder, tmp_path, capsys):
     out, report = tmp_path / "out", tmp_path / "r"
-    one = originals / "P0" / "00000.dcm"
-    args = [one, out, "--report", report, "--jobs", 1]
-    assert command(*args, "--key", key) == 0
+    shutil.copytree(unkilled_folder / "out", out)
+    shutil.copy(unkilled_folder / "r", report)
+    args = [originals, out, "--report", report, "--jobs", 1]
     before = report.read_bytes()
     other = tmp_path / "other.key"
     assert "the file exists" in refused(capsys, *args, "--key", key)
@@ -195,16 +195,6 @@ def lines_after(report, record):
     return every[max(i for i, line in enumerate(every) if line["record"] == record) :]
 
 
-def test_the_same_bytes_twice_have_one_copy(key, tmp_path):
-    source, out = archive(tmp_path / "in", 3), tmp_path / "out"
-    shutil.copy(source / "P0" / "00000.dcm", source / "again.dcm")
-    assert command(source, out, "--report", tmp_path / "r", "--key", key, "--jobs", 1) == 0
-    found = lines(tmp_path / "r")
-    assert found.summary["outcomes"] == {"duplicate": 1, "written": 3}
-    assert len(files(out)) == 3
-    assert len({line["output"] for line in found.files}) == 3
-
-
 def test_folders_follow_patient_study_and_series_under_opaque_names(originals, unkilled):
     names = [name.split("/") for name in unkilled[0]]
     assert {len(name) for name in names} == {4}
@@ -226,7 +216,7 @@ def test_the_report_names_no_original_and_no_key(originals, key, unkilled, tmp_p
     assert b"k" * 8 not in text.encode()
 
 
-def test_originals_links_and_special_files_stay_as_they_are(key, tmp_path):
+def test_originals_links_and_special_files_stay_as_they_are_and_twins_have_one_copy(key, tmp_path):
     source, out, outside = archive(tmp_path / "in", 3), tmp_path / "out", tmp_path / "outside"
     outside.mkdir()
     (outside / "far.dcm").write_bytes(small(9))
@@ -234,6 +224,7 @@ def test_originals_links_and_special_files_stay_as_they_are(key, tmp_path):
     (source / "folder").symlink_to(outside)
     (source / "dangling").symlink_to(tmp_path / "nothing")
     os.mkfifo(source / "pipe.dcm")
+    shutil.copy(source / "P0" / "00000.dcm", source / "again.dcm")
     (source / os.fsdecode(b"\xff\n.dcm")).write_bytes(small(8))  # a name in no encoding
     with socket.socket(socket.AF_UNIX) as special:
         special.bind(str(source / "socket"))
@@ -244,9 +235,11 @@ def test_originals_links_and_special_files_stay_as_they_are(key, tmp_path):
         p: (p.lstat().st_mtime_ns, p.lstat().st_ino, p.lstat().st_size) for p in source.rglob("*")
     } == before
     assert tree(source) == bytes_before
-    summary = lines(tmp_path / "r").summary
-    assert summary["outcomes"] == {"skipped": 5, "written": 4}
-    assert summary["reasons"] == {"special_file": 2, "symlink": 3}
+    found = lines(tmp_path / "r")
+    assert found.summary["outcomes"] == {"duplicate": 1, "skipped": 5, "written": 4}
+    assert found.summary["reasons"] == {"special_file": 2, "symlink": 3}
+    assert {line["output"] for line in found.files} - {None} == set(tree(out))
+    assert len(tree(out)) == 4
 
 
 @pytest.fixture
@@ -286,7 +279,7 @@ def test_a_full_disk_stops_the_run_which_goes_on_once_there_is_room(
     place = mounted(tmp_path / "small", "-t", "tmpfs", "-o", size, "none")
     out = place / "out" if full == "out" else tmp_path / "out"
     report = place / "r" if full == "report" else tmp_path / "r"
-    args = [originals, out, "--report", report, "--key", key, "--jobs", 2, "--resume"]
+    args = [originals, out, "--report", report, "--key", key, "--jobs", 1, "--resume"]
     assert command(*args) == 3
     said = capsys.readouterr().err
     assert "No space left" in said
@@ -346,7 +339,7 @@ def test_a_file_that_ends_its_decoder_is_held_and_the_others_go_on(key, tmp_path
     good = ultrasound.dcmtk(plain, tmp_path, "dcmcjpeg", "+eb")
     (source / "P0" / "00000a.dcm").write_bytes(deadly(good))
     (source / "P0" / "00000b.dcm").write_bytes(good)
-    assert command(source, tmp_path / "out", "--report", tmp_path / "r", "--key", key, "--jobs", 2) == 1
+    assert command(source, tmp_path / "out", "--report", tmp_path / "r", "--key", key, "--jobs", 1) == 1
     found = lines(tmp_path / "r")
     assert [line["reason"] for line in found.files] == [None, "decoder_died", None, None, None, None]
     assert len(files(tmp_path / "out")) == 5
@@ -359,18 +352,16 @@ def test_what_takes_too_long_or_too_much_is_held_and_the_others_go_on(key, tmp_p
     with (source / "P0" / "00000b.dcm").open("wb") as huge:
         huge.write(small(3))
         huge.truncate(3 << 30)
-    started = time.monotonic()
-    args = ["--report", tmp_path / "r", "--key", key, "--jobs", 1, "--timeout", 2, "--memory", 2]
+    args = ["--report", tmp_path / "r", "--key", key, "--jobs", 1, "--timeout", 4, "--memory", 2]
     assert command(source, tmp_path / "out", *args) == 1
     found = lines(tmp_path / "r")
     assert [line["reason"] for line in found.files] == [None, "timeout", "too_large", None]
-    assert time.monotonic() - started < 60
     assert len(files(tmp_path / "out")) == 2
 
 
 def test_a_worker_that_is_killed_from_outside_costs_no_file(originals, key, unkilled, tmp_path):
     out, report = tmp_path / "out", tmp_path / "r"
-    run = started(originals, out, "--report", report, "--key", key, "--jobs", 2)
+    run = started(originals, out, "--report", report, "--key", key, "--jobs", 1)
     wait_for(lambda: told(report) > 3)
     for pid in workers(run.pid):
         os.kill(pid, signal.SIGKILL)

@@ -24,7 +24,7 @@ presentation states, video streams and DICOMDIR are held back, each with its rea
 
 The report is JSON lines, written as the run goes: how it was made, each file, and a summary. It
 names originals by number and by opaque names. A run that was stopped, by whatever, goes on with
-the same command and --resume.
+the same command and --resume (without --new-key, which makes a key but once).
 
 exit code: 0 every file has a whole copy
            1 something was held back or skipped; the report says what and why
@@ -201,7 +201,7 @@ def _run(job: Job) -> int:
     from edge.anonymize.files.summary import in_words
     from edge.anonymize.files.workers import WorkersUnavailableError
 
-    go_on = "; go on with the same command and --resume"
+    go_on = "; go on with the same command and --resume (without --new-key)"
     if job.linkage is not None:
         _say("--linkage: the list names the originals and undoes the anonymization: guard it like the key")
     try:
