@@ -61,6 +61,11 @@ class Detectors:
     """A face detector of another make, slower: where there is time, both must have looked."""
     problems: tuple[str, ...] = ()
 
+    @property
+    def thorough(self) -> tuple[TextFinder | FaceFinder, ...]:
+        """All that must have looked at a picture that has no second frame."""
+        return (self.text, self.faces, self.second)
+
 
 def load_detectors(settings: Anonymize, threads: int = 1) -> Detectors:
     """All detectors from checked weights. Never raises: one that is not there holds every frame back.

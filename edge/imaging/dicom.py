@@ -67,7 +67,7 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 def transfer_syntaxes() -> list[UID]:
     """Transfer syntaxes for which a decoder is installed."""
-    return [*_NATIVE, *(syntax for syntax in _PLUGINS if _plugin(syntax))]
+    return [*_NATIVE, *(syntax for syntax in _PLUGINS if plugin(syntax))]
 
 
 def decode(data: bytes | bytearray | memoryview, limits: DecodeLimits) -> Decoded:
@@ -121,7 +121,8 @@ def _undecodable(acquisition: Acquisition | None = None, identity: Identity | No
     raise Undecodable(reason, acquisition, identity) from None
 
 
-def _plugin(syntax: UID) -> str:
+def plugin(syntax: UID) -> str:
+    """The plug-in of pydicom that decodes an encapsulated syntax; empty if none is installed."""
     installed = get_decoder(syntax).available_plugins
     return next((name for name in _PLUGINS[syntax] if name in installed), "")
 
@@ -241,12 +242,7 @@ class _Image:
 
 def _frames(image: _Image, acquisition: Acquisition | None, identity: Identity | None) -> Iterator[Pixels]:
     with _undecodable(acquisition, identity):
-        arrays = get_decoder(image.syntax).iter_array(
-            image.header,
-            decoding_plugin=_plugin(image.syntax) if image.syntax in _PLUGINS else "",
-            allow_excess_frames=False,
-            correct_unused_bits=False,  # done by `gray.render`, which masks them
-        )
+        arrays = _arrays(image)
     for index in range(image.count):
         with _undecodable(acquisition, identity):
             found = next(arrays, None)
@@ -256,6 +252,19 @@ def _frames(image: _Image, acquisition: Acquisition | None, identity: Identity |
             if shown.shape != image.shape:
                 raise Undecodable("unreadable")
         yield shown
+
+
+def _arrays(image: _Image) -> Iterator[tuple[NDArray[Any], dict[str, Any]]]:
+    """Stored values and what the decoder says of them, frame by frame."""
+    decoder = get_decoder(image.syntax)
+    how: dict[str, Any] = {"correct_unused_bits": False}  # done by `gray.render`, which masks them
+    if image.syntax in _PLUGINS:
+        encoded: Iterator[tuple[NDArray[Any], dict[str, Any]]] = decoder.iter_array(
+            image.header, decoding_plugin=plugin(image.syntax), allow_excess_frames=False, **how
+        )
+        return encoded
+    # One by one: pydicom's iterator loses its place in native frames of YBR_FULL_422.
+    return (decoder.as_array(image.header, index=index, **how) for index in range(image.count))
 
 
 def _display(image: _Image, index: int, stored: NDArray[Any], photometric: str) -> Pixels:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
@@ -14,26 +13,38 @@ import pydicom
 import pytest
 from pydicom.pixels import pixel_array
 
-from edge.anonymize.files.cli import add_commands
+from edge.anonymize.files.one_file import FileAnonymizer, How
+from edge.anonymize.headers.clean import Options
 from edge.imaging import dicom
+from edge.settings import Anonymize, Source
+from tests.anonymize.archives import command, files, lines
 from tests.anonymize.plant import NAMES, planted
 from tests.anonymize.scenes import radiograph
 
 
 @pytest.fixture
 def anonymize(tmp_path):
-    """Runs the command on a folder; gives exit code, report and the output folder."""
+    """Runs the command on a folder; gives exit code, the report's lines and the output folder."""
     calls = iter(range(100))
 
     def run(source, *more):
-        parser = argparse.ArgumentParser()
-        add_commands(parser.add_subparsers())
-        out, report, key = tmp_path / f"out{next(calls)}", tmp_path / "report.json", tmp_path / "clinic.key"
+        number = next(calls)
+        out, report, key = tmp_path / f"out{number}", tmp_path / f"report{number}", tmp_path / "clinic.key"
         made = [] if key.exists() else ["--new-key"]
-        args = ["anonymize", str(source), str(out), "--report", str(report), "--key", str(key), *made, *more]
-        parsed = parser.parse_args(args)
-        code = parsed.run(parsed)
-        return code, (json.loads(report.read_text()) if report.exists() else None), out
+        args = [
+            str(source),
+            str(out),
+            "--report",
+            str(report),
+            "--key",
+            str(key),
+            "--jobs",
+            "1",
+            *made,
+            *more,
+        ]
+        code = command(*args)
+        return code, (lines(report) if report.exists() else None), out
 
     return run
 
@@ -43,7 +54,7 @@ def found(data: bytes) -> list[str]:
 
 
 def one_output(out):
-    (path,) = out.iterdir()
+    (path,) = files(out)
     return path.read_bytes()
 
 
@@ -60,9 +71,9 @@ def test_no_planted_name_is_in_the_bytes_and_the_original_is_untouched(tmp_path,
     data = one_output(out)
     assert found(data) == []
     assert data[:128] == b"\0" * 128
-    assert found(json.dumps(report).encode()) == []
-    (result,) = report["results"]
-    assert result["output"] == next(out.iterdir()).name
+    assert found(json.dumps(report.all).encode()) == []
+    (result,) = report.files
+    assert [out / result["output"]] == files(out)
     assert result["sha256"] == hashlib.sha256(data).hexdigest()
     assert "ZEBROWSKA" not in result["output"].upper()
     pydicom.dcmread(io.BytesIO(data))  # a file of PS3.10 that another reader takes
@@ -91,7 +102,8 @@ def test_the_same_key_gives_the_same_names_and_uids(tmp_path, anonymize):
     source.write_bytes(planted(radiograph(None, (100, 120))))
     first, second = (anonymize(source)[2] for _ in range(2))
     assert one_output(first) == one_output(second)
-    assert next(first.iterdir()).name == next(second.iterdir()).name
+    (one,), (two,) = files(first), files(second)
+    assert one.relative_to(first) == two.relative_to(second)
 
 
 def test_what_is_not_sure_is_held_and_the_exit_code_says_so(tmp_path, anonymize):
@@ -107,13 +119,12 @@ def test_what_is_not_sure_is_held_and_the_exit_code_says_so(tmp_path, anonymize)
     (source / "pixel.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing more")
     code, report, out = anonymize(source)
     assert code == 1
-    assert (report["files"], report["written"], report["held"]) == (6, 1, 5)
-    assert len(list(out.iterdir())) == 1
-    held = {r["held"] for r in report["results"]} - {None}
-    assert "unknown_layout" in held
-    assert not {h for h in held if h.startswith("failed_")}
-    unknown = [r["held"] for r in report["results"] if r["kind"] == "unknown"]
-    assert unknown == ["not a medical file"] * 2  # the empty file and the notes
+    assert report.summary["outcomes"] == {"held": 5, "written": 1}
+    assert len(files(out)) == 1
+    # By path: cut.dcm, deep/er/good.dcm, empty.dcm, notes.txt, pixel.png, secondary.dcm.
+    reasons = [each["reason"] for each in report.files]
+    assert reasons == ["unreadable", None, "empty", "unknown_type", "unreadable", "unknown_layout"]
+    assert report.summary["reasons"] == {"empty": 1, "unknown_layout": 1, "unknown_type": 1, "unreadable": 2}
 
 
 def test_a_still_loses_its_face_and_its_text(tmp_path, anonymize, face, ocr):
@@ -128,7 +139,7 @@ def test_a_still_loses_its_face_and_its_text(tmp_path, anonymize, face, ocr):
     assert "QUIXANO" not in ocr(result)
     # The face lies on its side: eyes and mouth of the upright picture, turned.
     assert not result[150 + 58 : 150 + 102, 400 + 52 : 400 + 112].any()
-    assert report["results"][0]["faces"] >= 1
+    assert report.files[0]["faces"] >= 1
 
 
 def test_a_video_loses_its_faces(tmp_path, anonymize, face):
@@ -141,8 +152,8 @@ def test_a_video_loses_its_faces(tmp_path, anonymize, face):
     writer.release()
     code, report, out = anonymize(path)
     assert code == 0
-    assert report["results"][0]["frames"] == 14
-    reader = cv2.VideoCapture(str(next(out.iterdir())))
+    assert report.files[0]["frames"] == 14
+    reader = cv2.VideoCapture(str(files(out)[0]))
     for i in range(14):
         more, frame = reader.read()
         assert more
@@ -173,19 +184,23 @@ def test_a_name_that_our_own_text_holds_does_not_hold_the_file(tmp_path, anonymi
     header.PatientName, header.InstitutionName = "BASIC^PIXEL", "PROFILE EDGE CLINIC"
     header.save_as(tmp_path / "in.dcm")
     code, report, _ = anonymize(tmp_path / "in.dcm")
-    assert (code, report["results"][0]["held"]) == (0, None)
+    assert (code, report.files[0]["reason"]) == (0, None)
 
 
-def test_a_video_that_cannot_be_written_is_held(tmp_path, anonymize, monkeypatch):
+def test_a_video_that_cannot_be_written_is_held(tmp_path, detectors, monkeypatch):
     path = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (320, 192))
     for _ in range(3):
         writer.write(np.full((192, 320, 3), 150, np.uint8))
     writer.release()
+    source = Source.model_validate(
+        {"name": "file", "kind": "video", "looks_at": "scene", "whole_scene": True}
+    )
+    one = FileAnonymizer(How(b"k" * 32, Anonymize(), Options(), source, 1 << 30), detectors, lambda: None)
+    assert one.run(path, 1, tmp_path / "1.mp4").outcome == "written"  # the control
     monkeypatch.setattr(cv2.VideoWriter, "fourcc", lambda *_: 0x7F7F7F7F)
-    code, report, out = anonymize(path)
-    assert (code, report["results"][0]["held"]) == (1, "cannot_write_video")
-    assert list(out.iterdir()) == []
+    report = one.run(path, 1, tmp_path / "1.mp4")
+    assert (report.reason, report.output) == ("cannot_write_video", None)
 
 
 def test_real_files_come_out_clean_or_not_at_all(edge_data, tmp_path, anonymize):
@@ -209,11 +224,11 @@ def test_real_files_come_out_clean_or_not_at_all(edge_data, tmp_path, anonymize)
     )  # the control
     code, report, out = anonymize(source)
     assert code == 1
-    by_number = dict(zip(sorted(everything), report["results"], strict=True))
-    assert by_number["deiddata_ctbrain1"]["held"] == "unknown_layout"
-    assert by_number["pydicom_MR_truncated"]["held"] == "unreadable"
-    assert report["written"] == 6
-    for path in out.iterdir():
+    by_number = dict(zip(sorted(everything), report.files, strict=True))
+    assert by_number["deiddata_ctbrain1"]["reason"] == "unknown_layout"
+    assert by_number["pydicom_MR_truncated"]["reason"] == "unreadable"
+    assert report.summary["outcomes"]["written"] == 6
+    for path in files(out):
         data = path.read_bytes()
         head = data[: data.rindex(b"\xe0\x7f\x10\x00")]
         assert not [w for w in planted_words if w.encode() in head.upper()]

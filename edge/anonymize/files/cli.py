@@ -1,11 +1,38 @@
-"""The command `edge anonymize`: a file or a folder, by a person's hand."""
+"""The command `edge anonymize`: a file or an archive, by a person's hand."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.anonymize.files import profile_arguments
+
+if TYPE_CHECKING:
+    from edge.anonymize.files.archive import Job
+
+_DESCRIPTION = """\
+Write anonymized copies of a file, or of all files below a folder. Originals are only read. Copies
+lie in OUT/PATIENT/STUDY/SERIES/OBJECT.dcm (IMAGES/ and VIDEOS/ for what is no DICOM), under opaque
+names that the key alone can make again; a patient's folder is the Patient ID of the copies.
+
+Only what was looked at is written. Structured reports, encapsulated documents, waveforms, raw data,
+presentation states, video streams and DICOMDIR are held back, each with its reason in the report.
+
+The report is JSON lines, written as the run goes: how it was made, each file, and a summary. It
+names originals by number and by opaque names. A run that was stopped, by whatever, goes on with
+the same command and --resume (without --new-key, which makes a key but once).
+
+exit code: 0 every file has a whole copy
+           1 something was held back or skipped; the report says what and why
+           2 nothing was started: the message says what to change
+           3 stopped before the end, for want of room or of workers: go on with --resume
+           128 + n stopped by signal n (130: Ctrl-C): go on with --resume
+"""
+_GIB = 1 << 30
 
 
 def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -13,31 +40,85 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = sub.add_parser(
         "anonymize",
         help="write anonymized copies of DICOM files, images and videos",
-        description="Writes anonymized copies of a file, or of all files in a folder. Originals are never "
-        "changed. Exit code 0: every file was written whole; 1: something was held back, see the report; "
-        "2: nothing was started.",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("input", type=Path, metavar="IN", help="file or folder")
-    parser.add_argument("output", type=Path, metavar="OUT", help="folder for the copies, made if missing")
-    parser.add_argument(
-        "--report", type=Path, required=True, metavar="FILE.json", help="what became of each file"
+    add = parser.add_argument
+    add("input", type=Path, metavar="IN", help="file or folder")
+    add("output", type=Path, metavar="OUT", help="folder for the copies, made if missing")
+    add("--report", type=Path, required=True, metavar="FILE", help="what became of each file, as JSON lines")
+    add("--key", type=Path, required=True, metavar="FILE", help="the clinic's key for replacements")
+    add("--new-key", action="store_true", help="make the key first; it must not exist")
+    add("--resume", action="store_true", help="go on where the report ends; begins it if there is none")
+    add("--jobs", type=_whole, default=None, metavar="N", help="files at once (one for each core)")
+    add(
+        "--linkage",
+        type=Path,
+        metavar="FILE",
+        help="also write which original became which copy: this list undoes the anonymization",
     )
-    parser.add_argument(
-        "--key", type=Path, required=True, metavar="FILE", help="the clinic's key for replacements"
+    add(
+        "--memory",
+        type=_whole,
+        default=4,
+        metavar="GIB",
+        help="memory that one file may take; larger ones are held (4)",
     )
-    parser.add_argument("--new-key", action="store_true", help="make the key first; it must not exist")
-    parser.add_argument("--remove-dates", action="store_true", help="remove dates instead of shifting them")
-    parser.add_argument(
+    add(
+        "--timeout",
+        type=_whole,
+        default=600,
+        metavar="S",
+        help="hold a file after so many seconds at one frame (600)",
+    )
+    add(
         "--keep",
         metavar="L,T,R,B",
         help="videos: keep this part of the picture alone, as shares of its width and height",
     )
+    profile_arguments.add(parser)
     parser.set_defaults(run=run)
 
 
-def _refuse(message: str) -> int:
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("expected a whole number, 1 or more")
+    return number
+
+
+def _say(message: str) -> None:
     print(f"edge anonymize: {message}", file=sys.stderr)
+
+
+def _refuse(message: str) -> int:
+    _say(message)
     return 2
+
+
+def _misplaced(args: argparse.Namespace, source: Path) -> Iterator[str]:
+    """Why paths cannot be as they are."""
+    if not source.exists():
+        yield "IN does not exist"
+    out = args.output.resolve()
+    if source == out or (source.is_dir() and out.is_relative_to(source)):
+        yield "OUT lies inside IN: choose another folder, so that no copy is taken for an original"
+    written = {
+        "--report": args.report,
+        "--linkage": args.linkage,
+        "--key": args.key if args.new_key else None,
+    }
+    for name, path in written.items():
+        if path is not None and source.is_dir() and path.resolve().is_relative_to(source):
+            yield f"{name}: the file would lie inside IN, where nothing is written: choose another place"
+        if path is not None and path.resolve() == source:
+            yield f"{name}: the file is IN itself"
+    if args.linkage is not None and args.linkage.resolve().is_relative_to(out):
+        yield "--linkage: the list would lie among the copies: keep it where the copies never go"
+    for name, path in written.items():
+        problem = None if path is None or name == "--key" else _unwritable(path)
+        if problem is not None:
+            yield f"{name}: the file cannot be written: {problem}; nothing was done"
 
 
 def _unwritable(path: Path) -> str | None:
@@ -54,64 +135,92 @@ def _unwritable(path: Path) -> str | None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; see `add_commands` for the exit codes."""
-    from dataclasses import asdict
-
+    """Run the command; see its description for the exit codes."""
     from pydantic import ValidationError
 
-    from edge.anonymize.detectors import load_detectors
-    from edge.anonymize.files.one_file import POLICY, FileAnonymizer
-    from edge.anonymize.headers.clean import METHOD, Options
+    from edge import __version__
+    from edge.anonymize.files import archive, journal
+    from edge.anonymize.files.names import Names
+    from edge.anonymize.files.one_file import POLICY
+    from edge.anonymize.files.workers import Setup
+    from edge.anonymize.headers.clean import METHOD
     from edge.anonymize.headers.remap import KeyFileError, new_key, read_key
-    from edge.settings import Anonymize, Source
+    from edge.settings import Source
 
-    source_dir, out = args.input.resolve(), args.output.resolve()
-    if not source_dir.exists():
-        return _refuse("IN does not exist")
-    if source_dir == out or (source_dir.is_dir() and out.is_relative_to(source_dir)):
-        return _refuse("OUT lies inside IN: choose another folder, so that no copy is taken for an original")
-    problem = _unwritable(args.report)
-    if problem:
-        return _refuse(f"--report: the file cannot be written: {problem}; nothing was done")
+    source_dir = args.input.resolve()
+    problem = next(_misplaced(args, source_dir), None)
+    if problem is not None:
+        return _refuse(problem)
+    try:
+        keep = tuple(float(part) for part in args.keep.split(",")) if args.keep else None
+        source = {
+            "name": "file",
+            "kind": "video",
+            "looks_at": "scene",
+            "whole_scene": keep is None,
+            "keep": keep,
+        }
+        Source.model_validate(source)
+    except (ValueError, ValidationError):
+        return _refuse("--keep: expected four shares as left,top,right,bottom, such as 0.2,0.1,0.8,0.9")
     try:
         if args.new_key:
             new_key(args.key)
         key = read_key(args.key)
-        keep = tuple(float(part) for part in args.keep.split(",")) if args.keep else None
-        source = Source.model_validate(
-            {"name": "file", "kind": "video", "looks_at": "scene", "whole_scene": keep is None, "keep": keep}
-        )
     except KeyFileError as error:
         return _refuse(str(error))
-    except (ValueError, ValidationError):
-        return _refuse("--keep: expected four shares as left,top,right,bottom, such as 0.2,0.1,0.8,0.9")
-    settings = Anonymize()
-    detectors = load_detectors(settings)
-    if detectors.problems:
-        return _refuse("; ".join(detectors.problems))
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        args.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return _refuse(f"OUT: {error.strerror}")
-    paths = sorted(p for p in source_dir.rglob("*") if p.is_file()) if source_dir.is_dir() else [source_dir]
-    anonymizer = FileAnonymizer(
-        out, key, settings, detectors, Options(modified_dates=not args.remove_dates), source
+    names = profile_arguments.chosen(args)
+    job = archive.Job(
+        source=source_dir,
+        out=args.output.resolve(),
+        report=args.report,
+        linkage=args.linkage,
+        resume=args.resume,
+        jobs=args.jobs or len(os.sched_getaffinity(0)),
+        setup=Setup(key, names, source, args.memory * _GIB, float(args.timeout)),
+        run={
+            "format": journal.FORMAT,
+            "software": __version__,
+            "policy": POLICY,
+            "headers": METHOD,
+            "options": [*names, *([f"keep={args.keep}"] if args.keep else [])],
+            "key": Names(key).key_id(),
+        },
     )
-    reports = []
-    for number, path in enumerate(paths, start=1):
-        report = anonymizer.run(path, number)
-        reports.append(report)
-        print(f"{number}/{len(paths)} {report.kind}: {report.held or 'written'}", file=sys.stderr)
-    held = sum(report.held is not None for report in reports)
-    summary = {
-        "policy": POLICY,
-        "headers": METHOD,
-        "detectors": {d.name: d.sha256.hex() for d in (detectors.faces, detectors.text)},
-        "files": len(reports),
-        "written": sum(report.output is not None for report in reports),
-        "held": held,
-        "results": [asdict(report) for report in reports],
-    }
-    args.report.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    print(f"{summary['written']} written, {held} held back", file=sys.stderr)
-    return 1 if held else 0
+    return _run(job)
+
+
+def _run(job: Job) -> int:
+    from edge.anonymize.files import archive
+    from edge.anonymize.files.journal import JournalRefusedError
+    from edge.anonymize.files.staged import OutputFailed
+    from edge.anonymize.files.summary import in_words
+    from edge.anonymize.files.workers import WorkersUnavailableError
+
+    go_on = "; go on with the same command and --resume (without --new-key)"
+    if job.linkage is not None:
+        _say("--linkage: the list names the originals and undoes the anonymization: guard it like the key")
+    try:
+        ended = archive.run(job)
+    except (JournalRefusedError, archive.NotStartedError) as error:
+        return _refuse(str(error))
+    except WorkersUnavailableError as error:
+        _say(f"stopped: {error}")
+        return 3
+    except OutputFailed as error:
+        _say(f"stopped: OUT or the report cannot be written: {os.strerror(error.code)}{go_on}")
+        return 3
+    except KeyboardInterrupt:
+        _say("stopped before the first file")
+        return 130
+    print(in_words(ended.summary))
+    if ended.signal is not None:
+        _say(f"stopped by signal {ended.signal}; every copy so far is whole{go_on}")
+        return 128 + ended.signal
+    outcomes = ended.summary["outcomes"]
+    whole = outcomes.get("written", 0) + outcomes.get("duplicate", 0)
+    return 0 if whole == ended.summary["files"] else 1

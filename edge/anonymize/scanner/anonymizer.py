@@ -120,9 +120,7 @@ class ScannerAnonymizer:
         self._clock = clock
         self._self_test = SelfTest(detectors, settings.self_test_every, settings.face_width, second=True)
         self._mask_scale = settings.mask_scale
-        text, *faces = (
-            Need(d.name, max_age_ns=0) for d in (detectors.text, detectors.faces, detectors.second)
-        )
+        text, *faces = (Need(d.name, max_age_ns=0) for d in detectors.thorough)
         self._policy = Policy(POLICY, (text,), self._self_test.max_age_ns)
         self._picture_policy = Policy(PICTURE_POLICY, (text, *faces), self._self_test.max_age_ns)
         self._self_test.run_if_due(clock())

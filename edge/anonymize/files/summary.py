@@ -1,0 +1,61 @@
+"""What became of all files together: for the report's last line, and in words for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from edge.anonymize.files.report import FileReport
+
+WHOLE = frozenset({"written", "duplicate"})
+"""Outcomes in which a copy stands for the whole file."""
+
+
+def summarize(reports: Iterable[FileReport], *, seconds: float, done_now: int) -> dict[str, Any]:
+    """Counts.
+
+    Args:
+        reports: the last of each file.
+        seconds: that this run took.
+        done_now: files that this run did; the others were done before it was resumed.
+    """
+    outcomes: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    size = frames = 0
+    for report in reports:
+        outcomes[report.outcome] += 1
+        kinds[report.kind] += 1
+        size += report.bytes if report.outcome != "duplicate" else 0
+        frames += report.frames if report.output is not None else 0
+        if report.reason is not None:
+            reasons[report.reason] += 1
+    return {
+        "files": sum(outcomes.values()),
+        "outcomes": dict(sorted(outcomes.items())),
+        "reasons": dict(sorted(reasons.items())),
+        "kinds": dict(sorted(kinds.items())),
+        "frames": frames,
+        "bytes": size,
+        "done_now": done_now,
+        "seconds": round(seconds, 1),
+        "files_per_second": round(done_now / max(seconds, 1e-9), 2),
+    }
+
+
+def in_words(summary: dict[str, Any]) -> str:
+    """The summary as a person reads it."""
+    outcomes = summary["outcomes"]
+    lines = [
+        f"{summary['files']} files: "
+        + (", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "nothing to do")
+    ]
+    lines += [
+        f"  {count:>8} {reason}" for reason, count in sorted(summary["reasons"].items(), key=lambda r: -r[1])
+    ]
+    lines.append(
+        f"{summary['done_now']} of them now, in {summary['seconds']} s: "
+        f"{summary['files_per_second']} files a second"
+    )
+    return "\n".join(lines)
