@@ -184,7 +184,11 @@ class LivePath:
         )
         if raw is not None:
             self._suppress(self._gates.hold(raw, "anonymize", "detector_failed"))
-        _give_back(raw)
+            _give_back(raw)
+            return
+        self._figures.held_back("detector_failed")  # at the end of a source: which frames is not known
+        with self._lock:
+            self._batch.suppressed["detector_failed"] += 1
 
     def _finish(self, item: tuple[CleanFrame, str]) -> None:
         clean, group = item
