@@ -155,7 +155,12 @@ def describe(receipts: Receipts) -> tuple[list[str], list[str]]:
         warnings.append("a frame passed the gate without a detector that looked")
     if any(frame.gate == "passed" and frame.self_test != "passed" for frame in receipts.frames):
         warnings.append("a frame passed the gate without a self-test that had passed")
-    return lines, warnings
+    return [_printable(line) for line in lines], [_printable(line) for line in warnings]
+
+
+def _printable(line: str) -> str:
+    """A box that turned bad could name a policy so that a terminal obeys it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _frame(frame: FrameReceipt, receipts: Receipts) -> str:
@@ -189,7 +194,10 @@ def _ages(before: int | None, after: int | None) -> str:
 
 
 def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat(" ", "milliseconds")
+    try:
+        return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat(" ", "milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{ms} ms after 1970"  # no clock says so, but it is signed
 
 
 def _short(digest: bytes) -> str:

@@ -127,6 +127,16 @@ def test_weights_that_nobody_knows_are_a_warning(filled, capsys):
     assert "WARNING: the weights of pp-ocrv4-det are not known to this version" in said
 
 
+def test_a_box_that_turned_bad_cannot_play_with_the_terminal(filled, capsys):
+    where = head(4, made_ms=1 << 62)
+    bad = receipt().model_copy(update={"policy": "scanner-1\x1b[2J\nbox-1/scanner/9: the signature holds"})
+    outcomes: list[Finding] = [finding(receipt=bad)]
+    filled.put(result(4, *outcomes, head=where, receipts=filled.maker.sign(where, outcomes)))
+    code, said = run(capsys, "verify-receipt", filled.clinic, "--result", "box-1/scanner/4")
+    assert (code, "\x1b" in said, "\nbox-1/scanner/9" in said) == (0, False, False)
+    assert f"{1 << 62} ms after 1970" in said
+
+
 def test_a_revoked_box_is_said_to_be_revoked(filled, tmp_path, capsys):
     _, line = run(capsys, "receipts", filled.clinic, "0b0b0b0b")
     (tmp_path / "one").write_text(line)
