@@ -202,6 +202,9 @@ def test_what_was_sealed_anew_belongs_to_its_result_alone(house, run, who):
     with sqlite3.connect(house.custodian / FILE) as database:
         database.execute("UPDATE resealed SET sealed = (SELECT sealed FROM resealed WHERE seq = 1)")
     assert who(house.clinic)[1] == ["PATIENT-1", "forged"]
+    with sqlite3.connect(house.clinic / "receiver" / VAULT) as database:  # hung on another object
+        database.execute("UPDATE identity SET object = ? WHERE seq = 1", (bytes(16),))
+    assert who(house.clinic)[1] == ["forged", "forged"]
     assert b"PATIENT" not in (house.custodian / FILE).read_bytes()
 
 
