@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
+from edge import __version__
 from edge.anonymize.camera.anonymizer import CameraAnonymizer
 from edge.anonymize.detectors import Detectors, load_detectors
 from edge.anonymize.scanner.anonymizer import ScannerAnonymizer
@@ -23,6 +24,7 @@ from edge.pipeline.figures import Figures
 from edge.pipeline.gates import Gates
 from edge.pipeline.live import CameraAnonymizer as CameraGate
 from edge.pipeline.post import Post
+from edge.pipeline.receipts import ReceiptMaker
 from edge.pipeline.scanner import ScannerAnonymizer as ScannerGate
 from edge.pipeline.series import SeriesDesk
 from edge.settings import Settings, SettingsError, Source
@@ -81,8 +83,9 @@ class Box:
             load_private(state / "keys" / "disk.key"),
             quarantine_max_bytes=settings.inbox.quarantine_max_bytes,
         )
+        receipts = ReceiptMaker(self.signer, __version__, self.bundle.digest, settings.anonymization_digest())
         self.post = Post(
-            settings.box, self.signer, self.directory, self.spool, self.clock.trust, self.figures
+            settings.box, self.signer, self.directory, self.spool, self.clock.trust, self.figures, receipts
         )
         self.rules = self.gates(
             settings.quality,

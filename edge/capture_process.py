@@ -38,6 +38,7 @@ from edge.imaging.decoded import DecodeLimits
 from edge.settings import Settings, SettingsError
 from edge.store.inbox import InboxFull, InboxLimits, InboxLocked, InboxWriter
 from edge.store.inbox_crypto import DiskPublicKey, load_public
+from edge.wiping import overwrite_freed_memory
 
 log = logging.getLogger("edge.capture")
 
@@ -185,6 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="edge capture", description="Take in images for the box.")
     parser.add_argument("--settings", type=Path, default=settings_module.DEFAULT_PATH, help="settings file")
     options = parser.parse_args(arguments)
+    overwrite_freed_memory()
     try:
         settings = settings_module.load(options.settings)
     except SettingsError as error:

@@ -86,15 +86,21 @@ class DetectorUse(Message):
 
 
 class Receipt(Message):
-    """What anonymization did to one frame, so that it can be checked without the frame."""
+    """What anonymization did to one frame, in this process; signed, it is `edge.wire.receipts`."""
 
-    policy: str
-    gate: Literal["passed"] = "passed"
+    policy: str = Field(description="name of the gate's policy, which ends in its version")
+    policy_sha256: Digest | None = None
+    gate: Literal["passed", "suppressed"] = "passed"
     detectors: list[DetectorUse]
-    kept_share: Share
-    masked_share: Share
+    kept_share: float
+    masked_share: float
     faces: int = Field(default=0, ge=0)
     texts: int = Field(default=0, ge=0)
+    self_test: Literal["passed", "failed"] | None = None
+    self_test_age_ms: float | None = None
+
+
+_IN_PROCESS = "in this process alone; what leaves are the result's signed receipts"
 
 
 class Finding(Message):
@@ -113,7 +119,7 @@ class Finding(Message):
     model: Digest
     bundle: Digest
     engine: Literal["onnxruntime-cpu", "tensorrt"]
-    receipt: Receipt
+    receipt: Receipt | None = Field(default=None, exclude=True, description=_IN_PROCESS)
     notice: str = NOTICE
 
 
@@ -125,6 +131,7 @@ class Suppressed(Message):
     captured_ms: UnixMs
     stage: Stage
     reason: SuppressReason
+    receipt: Receipt | None = Field(default=None, exclude=True, description=_IN_PROCESS)
 
 
 Outcome = Annotated[Union[Finding, Suppressed], Field(discriminator="kind")]
@@ -133,7 +140,7 @@ Outcome = Annotated[Union[Finding, Suppressed], Field(discriminator="kind")]
 class ObjectResult(Message):
     """All that came of one scanner object. Exactly one per object, whatever happened to it."""
 
-    v: Literal[1] = 1
+    v: Literal[1, 2] = 2
     kind: Literal["object"] = "object"
     head: Head
     study: Handle
@@ -145,6 +152,7 @@ class ObjectResult(Message):
         description="identity block: HPKE to the custodian; None if the object named nobody"
     )
     identity_kid: bytes | None = None
+    receipts: bytes | None = Field(default=None, description="signed, see `edge.wire.receipts`")
 
 
 class SeriesResult(Message):
@@ -172,7 +180,7 @@ class SeriesResult(Message):
 class LiveBatch(Message):
     """One second of a live source: its findings in order, and what was held back or dropped."""
 
-    v: Literal[1] = 1
+    v: Literal[1, 2] = 2
     kind: Literal["live"] = "live"
     head: Head
     source: str
@@ -180,6 +188,7 @@ class LiveBatch(Message):
     suppressed: dict[SuppressReason, int]
     dropped: int = Field(ge=0, description="stale frames that gave way to newer ones")
     last_frame_age_ms: float | None = None
+    receipts: bytes | None = Field(default=None, description="signed, see `edge.wire.receipts`")
 
 
 class Gap(Message):

@@ -8,6 +8,8 @@ start.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -321,6 +323,11 @@ class Settings(Section):
                 f"given twice: {', '.join(twice)}"
             )
         return self
+
+    def anonymization_digest(self) -> bytes:
+        """SHA-256 over the sections that decide what is masked, [anonymize] and [[source]], as JSON."""
+        sections = self.model_dump(mode="json", include={"anonymize", "source"})
+        return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).digest()
 
 
 def load(path: Path) -> Settings:

@@ -7,13 +7,17 @@ frame back; nothing but complete evidence lets it through.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 
 from edge.imaging.frames import _GATE_KEY, Acquisition, CleanFrame, Identity, Pixels, RawFrame
 from edge.messages import DetectorUse, Receipt, SuppressReason
 
 _NS = 1_000_000
+_DIGEST = 32
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,11 @@ class Policy:
     max_masked: float = 0.7
     """Share of the kept pixels above which masking has eaten the image: its layout is not known."""
 
+    @cached_property
+    def sha256(self) -> bytes:
+        """Digest of the whole policy, 32 bytes: of its fields as JSON, keys sorted."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).digest()
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -87,6 +96,8 @@ class Held:
     index: int = 0
     captured_ns: int = 0
     captured_ms: int = 0
+    receipt: Receipt | None = None
+    """What had been done to it until then; None where nothing was."""
 
 
 def decide(evidence: Evidence, policy: Policy, now_ns: int) -> Pass | Held:
@@ -119,7 +130,7 @@ def decide(evidence: Evidence, policy: Policy, now_ns: int) -> Pass | Held:
 
 
 def _unmet(need: Need, looks: Sequence[Look]) -> SuppressReason | None:
-    if len(looks) != 1 or len(looks[0].sha256) != 32:
+    if len(looks) != 1 or len(looks[0].sha256) != _DIGEST:
         return "detector_failed"
     ages = (looks[0].before_ns, looks[0].after_ns)
     if any(age is not None and age < 0 for age in ages):
@@ -155,7 +166,7 @@ class Where:
 
 
 def emit(pixels: Pixels, where: Where, evidence: Evidence, policy: Policy, now_ns: int) -> CleanFrame | Held:
-    """The frame with its receipt if `decide` lets it pass, else the reason.
+    """The frame if `decide` lets it pass, else the reason; either with its receipt.
 
     Args:
         pixels: the cleaned pixels, owned by the caller, who gives them up.
@@ -165,25 +176,9 @@ def emit(pixels: Pixels, where: Where, evidence: Evidence, policy: Policy, now_n
         now_ns: CLOCK_MONOTONIC, in ns.
     """
     decision = decide(evidence, policy, now_ns)
+    receipt = _receipt(evidence, policy, decision, now_ns)
     if isinstance(decision, Held):
-        return where.held(decision.reason)
-    receipt = Receipt(
-        policy=policy.name,
-        detectors=[
-            DetectorUse(
-                name=look.name,
-                sha256=look.sha256,
-                before_ms=None if look.before_ns is None else look.before_ns / _NS,
-                after_ms=None if look.after_ns is None else look.after_ns / _NS,
-                found=look.found,
-            )
-            for look in evidence.looks
-        ],
-        kept_share=evidence.kept_share,
-        masked_share=evidence.masked_share,
-        faces=evidence.faces,
-        texts=evidence.texts,
-    )
+        return replace(where.held(decision.reason), receipt=receipt)
     pixels.flags.writeable = False
     return CleanFrame(
         pixels=pixels,
@@ -194,6 +189,31 @@ def emit(pixels: Pixels, where: Where, evidence: Evidence, policy: Policy, now_n
         acquisition=where.acquisition,
         receipt=receipt,
         _key=_GATE_KEY,
+    )
+
+
+def _receipt(evidence: Evidence, policy: Policy, decision: Pass | Held, now_ns: int) -> Receipt:
+    return Receipt(
+        policy=policy.name,
+        policy_sha256=policy.sha256,
+        gate="passed" if isinstance(decision, Pass) else "suppressed",
+        detectors=[
+            DetectorUse(
+                name=look.name,
+                sha256=look.sha256,
+                before_ms=None if look.before_ns is None else look.before_ns / _NS,
+                after_ms=None if look.after_ns is None else look.after_ns / _NS,
+                found=look.found,
+            )
+            for look in evidence.looks
+            if len(look.sha256) == _DIGEST  # a detector that could not be loaded did not look
+        ],
+        kept_share=evidence.kept_share,
+        masked_share=evidence.masked_share,
+        faces=evidence.faces,
+        texts=evidence.texts,
+        self_test="passed" if evidence.self_test is None else "failed",
+        self_test_age_ms=None if evidence.self_test_ns is None else (now_ns - evidence.self_test_ns) / _NS,
     )
 
 

@@ -122,8 +122,11 @@ class CaptureClient:
         finally:
             with self._lock:
                 self._calls.pop(number, None)
-        if call.error is not None:
-            raise call.error
+        try:
+            if call.error is not None:
+                raise call.error
+        finally:
+            call.error = None  # it names the patient, and would hold itself alive by its own traceback
         assert call.decoded is not None
         return call.decoded
 

@@ -31,6 +31,8 @@ RETRY: link.Message = {"t": "decoded", "ok": False, "reason": "retry"}
 """No worker could be started: the object is not to blame."""
 
 _START_TIMEOUT = 60.0
+_REST = 5.0
+"""Seconds without work after which a worker that has seen an object makes room for a fresh one."""
 # An object must kill two workers before it is blamed: the first may have died of something else.
 _TRIES = 2
 
@@ -77,13 +79,22 @@ class DecodePool:
 
     def _run(self) -> None:
         worker: _Worker | None = None
+        used = False
         backoff = Backoff(0.1, 5.0)
         while not self._stopping.is_set():
             if worker is None:
                 worker = self._start_worker(backoff)
-            request = self._requests.get()
+            try:
+                request = self._requests.get(timeout=_REST if used else None)
+            except queue.Empty:
+                # Whom its objects named still stands in its memory; that goes with the process.
+                if worker is not None:
+                    worker.kill()
+                worker, used = None, False
+                continue
             if request is None:
                 break
+            used = True
             kind, fd, reply = request
             try:
                 worker = self._serve(worker, kind, fd, reply)

@@ -9,7 +9,7 @@ from edge.clinic.arguments import Sub
 
 def add_commands(sub: Sub[argparse.ArgumentParser]) -> None:
     """Add ``edge clinic`` and what is under it."""
-    from edge.clinic import cli_command, cli_keys, cli_results
+    from edge.clinic import cli_command, cli_custody, cli_keys, cli_receipts, cli_results
 
     top = sub.add_parser("clinic", help="the clinic's end: keys, results, commands")
     clinic = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -20,6 +20,12 @@ def add_commands(sub: Sub[argparse.ArgumentParser]) -> None:
         cli_results.add_receive,
         cli_results.add_results,
         cli_results.add_reidentify,
+        cli_custody.add_rotate,
+        cli_custody.add_reseal,
+        cli_custody.add_destroy,
+        cli_custody.add_audit,
+        cli_receipts.add_receipts,
+        cli_receipts.add_verify,
         cli_command.add_command,
     ):
         add(clinic)

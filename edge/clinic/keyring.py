@@ -152,7 +152,8 @@ def add_box(root: Root, device: str, request: EnrolmentRequest, now: datetime) -
         raise ClinicError("this box's signing key was revoked; make new keys on the box")
     certificate = pki.issue_client(root.authority, pki.check_request(request.csr, device), device, now)
     _note_issued(root, device, certificate)
-    entry = BoxEntry(device=device, public=request.public)
+    joined = {box.device: box.since_ms for box in manifest.boxes}
+    entry = BoxEntry(device=device, public=request.public, since_ms=joined.get(device, _ms(now)))
     boxes = [*(box for box in manifest.boxes if box.device != device), entry]
     manifest = renew(root, manifest.model_copy(update={"boxes": boxes}), now)
     return write_package(

@@ -63,6 +63,20 @@ def role_folder(folder: Path, role: Role) -> Path:
     raise ClinicError(f"{folder} holds no {role}; expected a folder made by: edge clinic init {folder}")
 
 
+def any_role_folder(folder: Path) -> Path:
+    """Return a folder that holds the manifest: ``folder`` itself, or that of a role in it.
+
+    Raises:
+        ClinicError: there is none.
+    """
+    for candidate in (folder, *(folder / role for role in ROLES)):
+        if (candidate / MANIFEST).exists():
+            return candidate
+    raise ClinicError(
+        f"{folder} holds no clinic's manifest; expected a folder made by: edge clinic init {folder}"
+    )
+
+
 def read_config(folder: Path) -> ClinicConfig:
     """Read ``clinic.json`` of a role's folder.
 

@@ -10,9 +10,10 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from edge.anonymize.gate import Held
 from edge.imaging import intended_use, quality
 from edge.imaging.frames import Acquisition, CleanFrame, RawFrame
-from edge.messages import Finding, Stage, Suppressed, SuppressReason
+from edge.messages import Finding, Receipt, Stage, Suppressed, SuppressReason
 from edge.pipeline.figures import Figures
 from edge.settings import Quality
 
@@ -54,10 +55,18 @@ class Gates:
         """The set of classes that fits, or None."""
         return intended_use.group_of(acquisition, self._uses)
 
-    def hold(self, frame: RawFrame | CleanFrame, stage: Stage, reason: SuppressReason) -> Suppressed:
-        """Count and describe one suppression."""
+    def hold(
+        self,
+        frame: RawFrame | CleanFrame | Held,
+        stage: Stage,
+        reason: SuppressReason,
+        receipt: Receipt | None = None,
+    ) -> Suppressed:
+        """Count and describe one suppression; ``receipt``: of a frame that anonymization has seen."""
         self._figures.held_back(reason)
-        return Suppressed(frame=frame.index, captured_ms=frame.captured_ms, stage=stage, reason=reason)
+        return Suppressed(
+            frame=frame.index, captured_ms=frame.captured_ms, stage=stage, reason=reason, receipt=receipt
+        )
 
     def after(self, clean: CleanFrame, group: str) -> Finding | Suppressed:
         """Classify a frame that passed the anonymization gate."""
@@ -68,7 +77,7 @@ class Gates:
                 finding = self._classifier.classify(clean, group)
         except (RuntimeError, ValueError) as error:
             log.error("the classifier failed on a frame: %s", type(error).__name__)
-            return self.hold(clean, "classify", "classifier_failed")
+            return self.hold(clean, "classify", "classifier_failed", clean.receipt)
         self._figures.count("frames")
         self._figures.took("masked_share", clean.receipt.masked_share)
         return finding

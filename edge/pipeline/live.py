@@ -11,7 +11,7 @@ from typing import Protocol
 
 from edge.anonymize.gate import Held
 from edge.imaging.frames import CleanFrame, RawFrame
-from edge.messages import Finding, Head, LabelChange, LiveBatch, Suppressed, SuppressReason
+from edge.messages import Finding, Head, LabelChange, LiveBatch, Outcome, Suppressed, SuppressReason
 from edge.pipeline.figures import Figures
 from edge.pipeline.gates import Gates
 from edge.pipeline.post import PRIORITY_EVENT, PRIORITY_LIVE, NoRecipientError, Post
@@ -23,7 +23,7 @@ _EVENTS = "events"
 _SMOOTHED_OVER = 15
 """Findings whose probabilities are averaged for the smoothed label: half a second at 30 a second."""
 _MAX_BATCH = 256
-"""Findings in one envelope at most, so that a fast replay stays under the broker's packet size."""
+"""Frames in one envelope at most, so that a fast replay stays under the broker's packet size."""
 
 
 class CameraAnonymizer(Protocol):
@@ -67,13 +67,18 @@ class _Batch:
     """What one source gave since the last envelope."""
 
     def __init__(self) -> None:
-        self.findings: list[Finding] = []
+        self.outcomes: list[Outcome] = []
+        """Of each frame; ``suppressed`` counts those held back, and those of a second that was not sent."""
         self.captured_ns: list[int] = []
         self.suppressed: Counter[SuppressReason] = Counter()
         self.dropped = 0
 
     def __bool__(self) -> bool:
-        return bool(self.findings or self.suppressed or self.dropped)
+        return bool(self.outcomes or self.suppressed or self.dropped)
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Finding)]
 
 
 class LivePath:
@@ -151,7 +156,7 @@ class LivePath:
         self._figures.took("queue", (self._last_frame_ns - raw.captured_ns) / 1e9)
         verdict = self._gates.before(raw, camera=True)
         if isinstance(verdict, Suppressed):
-            self._suppress(verdict.reason)
+            self._suppress(verdict)
             _give_back(raw)
             return
         self._group = verdict
@@ -167,8 +172,7 @@ class LivePath:
 
     def _emit(self, result: CleanFrame | Held) -> None:
         if isinstance(result, Held):
-            self._figures.held_back(result.reason)
-            self._suppress(result.reason)
+            self._suppress(self._gates.hold(result, "anonymize", result.reason, result.receipt))
         elif self._group is not None:
             self._figures.took("anonymized_after", (time.monotonic_ns() - result.captured_ns) / 1e9)
             self._classify.put((result, self._group))
@@ -178,20 +182,24 @@ class LivePath:
         log.error(
             "a frame of %s was held back, its anonymization failed: %s", self.name, type(error).__name__
         )
-        self._figures.held_back("detector_failed")
-        self._suppress("detector_failed")
-        _give_back(raw)
+        if raw is not None:
+            self._suppress(self._gates.hold(raw, "anonymize", "detector_failed"))
+            _give_back(raw)
+            return
+        self._figures.held_back("detector_failed")  # at the end of a source: which frames is not known
+        with self._lock:
+            self._batch.suppressed["detector_failed"] += 1
 
     def _finish(self, item: tuple[CleanFrame, str]) -> None:
         clean, group = item
         outcome = self._gates.after(clean, group)
         if isinstance(outcome, Suppressed):
-            self._suppress(outcome.reason)
+            self._suppress(outcome)
             return
         with self._lock:
-            self._batch.findings.append(outcome)
+            self._batch.outcomes.append(outcome)
             self._batch.captured_ns.append(clean.captured_ns)
-            full = len(self._batch.findings) >= _MAX_BATCH
+            full = len(self._batch.outcomes) >= _MAX_BATCH
         change = self._smoothed.add(outcome)
         if change is not None:
             self._announce(change, outcome.captured_ms)
@@ -213,9 +221,13 @@ class LivePath:
         except (NoRecipientError, OSError) as error:
             log.warning("a change of label was not published: %s", type(error).__name__)
 
-    def _suppress(self, reason: SuppressReason) -> None:
+    def _suppress(self, outcome: Suppressed) -> None:
         with self._lock:
-            self._batch.suppressed[reason] += 1
+            self._batch.suppressed[outcome.reason] += 1
+            self._batch.outcomes.append(outcome)
+            full = len(self._batch.outcomes) >= _MAX_BATCH
+        if full:
+            self.publish()
 
     def _drop(self, raw: RawFrame | None) -> None:
         _give_back(raw)
@@ -242,6 +254,7 @@ class LivePath:
                 suppressed=dict(batch.suppressed),
                 dropped=batch.dropped,
                 last_frame_age_ms=age,
+                receipts=self._post.receipts.sign(head, batch.outcomes, batch.dropped),
             )
 
         try:

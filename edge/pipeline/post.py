@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from edge.messages import Gap, Head, Message
 from edge.pipeline.figures import Figures
+from edge.pipeline.receipts import ReceiptMaker
 from edge.settings import Box
 from edge.store.gaps import PendingGap
 from edge.store.spool import Spool
@@ -49,7 +50,9 @@ class Post:
         spool: Spool,
         clock: Callable[[], Literal["trusted", "untrusted"]],
         figures: Figures,
+        receipts: ReceiptMaker,
     ) -> None:
+        self.receipts = receipts
         self._box, self._signer, self._spool = box, signer, spool
         self._topics = Topics(box.root, box.site, box.device)
         self.directory, self._clock, self._figures = directory, clock, figures

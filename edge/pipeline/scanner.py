@@ -257,7 +257,7 @@ class ScannerPath:
             log.error("a frame was held back, its anonymization failed: %s", type(error).__name__)
             return self._gates.hold(raw, "anonymize", "detector_failed")
         if isinstance(cleaned, Held):
-            return self._gates.hold(raw, "anonymize", cleaned.reason)
+            return self._gates.hold(raw, "anonymize", cleaned.reason, cleaned.receipt)
         return self._gates.after(cleaned, group)
 
     def _publish(
@@ -289,6 +289,7 @@ class ScannerPath:
                 outcomes=outcomes,
                 identity=block,
                 identity_kid=kid,
+                receipts=self._post.receipts.sign(head, outcomes),
             )
 
         try:

@@ -59,8 +59,12 @@ def seal_identity(
     """
     if custodian.kem is not Kem.XWING and not allow_classical:
         raise EnvelopeError("downgraded")
-    plain = cbor.dumps({"v": 1, **{name: _text(getattr(identity, name)) for name in _FIELDS}})
-    return cose.encrypt(pad(plain), {}, _aad(context, custodian.kid), [custodian])
+    return cose.encrypt(to_plain(identity), {}, _aad(context, custodian.kid), [custodian])
+
+
+def to_plain(identity: Identity) -> bytes:
+    """What is sealed: the identity without its ``names``, padded to one length."""
+    return pad(cbor.dumps({"v": 1, **{name: _text(getattr(identity, name)) for name in _FIELDS}}))
 
 
 def open_identity(
@@ -80,9 +84,17 @@ def open_identity(
     parsed = cose.parse_encrypted(data, MAX_BYTES, frozenset(), kems)
     if len(parsed.recipients) != 1:
         raise EnvelopeError("malformed")
-    plain = unpad(cose.decrypt(parsed, _aad(context, parsed.recipients[0].kid), custodian_keys))
+    return from_plain(cose.decrypt(parsed, _aad(context, parsed.recipients[0].kid), custodian_keys))
+
+
+def from_plain(plain: bytes) -> Identity:
+    """Undo `to_plain`.
+
+    Raises:
+        EnvelopeError: ``malformed``.
+    """
     try:
-        value = cbor.loads(plain, cbor.Limits(size=MAX_BYTES, depth=4, items=64))
+        value = cbor.loads(unpad(plain), cbor.Limits(size=MAX_BYTES, depth=4, items=64))
     except cbor.CborError as error:
         raise EnvelopeError("malformed") from error
     if not isinstance(value, dict) or value.get("v") != 1:

@@ -22,10 +22,11 @@ from typing import TypeVar
 
 import cbor2
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives import hashes, hpke
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -243,6 +244,10 @@ class PrivateKey:
             cryptography.exceptions.InvalidTag: made for another key, another info, or altered.
         """
         return _SUITES[self.kem].decrypt(enc + ciphertext, self._handle, info)
+
+    def derive(self, purpose: str) -> bytes:
+        """A symmetric key, 32 bytes, that only the holder of this key can make: HKDF-SHA256 (RFC 5869)."""
+        return HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode()).derive(self._secret)
 
     def save(self, path: Path, passphrase: bytes | None = None) -> None:
         """Write owner-only as this module says; fails if the file exists."""

@@ -75,10 +75,11 @@ class Operator(Message):
 
 
 class BoxEntry(Message):
-    """A box and the key that signs its results."""
+    """A box and the key that signs its results. ``since_ms``: when the key joined, 0 if not known."""
 
     device: str
     public: PublicSigning
+    since_ms: UnixMs = 0
 
     @field_validator("device")
     @classmethod

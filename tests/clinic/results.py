@@ -12,7 +12,6 @@ from edge.messages import (
     LiveBatch,
     Message,
     ObjectResult,
-    Receipt,
     SeriesResult,
     Suppressed,
 )
@@ -44,7 +43,6 @@ def finding(label: str | None = "glioma", probability: float = 0.9, **other: Any
         "model": b"m" * 32,
         "bundle": b"b" * 32,
         "engine": "onnxruntime-cpu",
-        "receipt": Receipt(policy="scanner", detectors=[], kept_share=0.8, masked_share=0.1),
     }
     return Finding(**{**base, **other})
 

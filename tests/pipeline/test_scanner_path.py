@@ -13,6 +13,7 @@ from edge.pipeline.attempts import MOST
 from edge.pipeline.figures import Figures
 from edge.pipeline.gates import Gates
 from edge.pipeline.post import NoRecipientError, Post
+from edge.pipeline.receipts import ReceiptMaker
 from edge.pipeline.scanner import ScannerPath
 from edge.pipeline.series import SeriesDesk
 from edge.settings import Box, Quality, Series
@@ -99,7 +100,8 @@ class World:
         folder, figures = self.folder, Figures()
         self.inbox = InboxReader(folder / "inbox", load_private(folder / "keys" / "disk.key"))
         self.spool = Spool(folder / "spool.db", 1 << 30, 1e9)
-        post = Post(self.settings, self.signer, self.clinic, self.spool, lambda: "trusted", figures)
+        receipts = ReceiptMaker(self.signer, "1.0", bytes(32), bytes(32))
+        post = Post(self.settings, self.signer, self.clinic, self.spool, lambda: "trusted", figures, receipts)
         partial = PartialSeries(folder / "series.db", bytes(32))
         handles = Handles(folder / "handles.db", bytes(32), 1e9)
         desk = SeriesDesk(Series(), partial, self.spool, post)

@@ -19,6 +19,7 @@ from edge.messages import (
     Receipt,
     SeriesResult,
 )
+from edge.pipeline.receipts import ReceiptMaker
 from edge.wire import cbor, envelope
 from edge.wire.codec import CodecError, decode, decode_as, encode
 from edge.wire.keys import PrivateKey, SigningKey
@@ -151,22 +152,24 @@ def _finding(frame: int) -> Finding:
     )
 
 
-def _object(frames: int) -> ObjectResult:
+def _object(frames: int, signer: SigningKey) -> ObjectResult:
+    outcomes = [_finding(n) for n in range(frames)]
     return ObjectResult(
         head=HEAD,
         study=bytes(16),
         series=bytes(16),
         object=bytes(16),
         received_ms=0,
-        outcomes=[_finding(n) for n in range(frames)],
+        outcomes=[outcome.model_copy(update={"receipt": None}) for outcome in outcomes],
         identity=bytes(2048),
         identity_kid=bytes(16),
+        receipts=ReceiptMaker(signer, "1.0", bytes(32), bytes(32)).sign(HEAD, outcomes),
     )
 
 
 def test_the_largest_object_passes_codec_and_envelope():
     signer, receiver = SigningKey.generate(), PrivateKey.generate()
-    body = _object(2000)  # decode.max_frames
+    body = _object(2000, signer)  # decode.max_frames
     sealed = envelope.seal(encode(body), "edge/v1/s/d/result/x", signer, [receiver.recipient])
     opened = envelope.open_(sealed, "edge/v1/s/d/result/x", [receiver], [signer.public])
     assert decode(opened.payload) == body
