@@ -9,14 +9,18 @@ for the words that name somebody in the original.
 
 from __future__ import annotations
 
+import operator
 import re
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
+from io import BytesIO
 from typing import Any
 
+from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag, keyword_for_tag
-from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
@@ -24,6 +28,7 @@ from pydicom.tag import BaseTag
 from edge.anonymize.headers import codes, graphics, structured_content, values
 from edge.anonymize.headers.characteristics import age_at_study
 from edge.anonymize.headers.descriptors import clean_descriptor
+from edge.anonymize.headers.encoded import encode, raw_element, text_of
 from edge.anonymize.headers.identity import naming_words, patient_of, words_left
 from edge.anonymize.headers.options import Options
 from edge.anonymize.headers.profile import JUDGE, Rule, profile
@@ -41,6 +46,8 @@ _BYTES_KEPT = re.compile(
 )
 _CODED = frozenset({"CodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning"})
 """Text that `codes.clean_code` judges."""
+_CODE = frozenset({"CodeValue", "LongCodeValue", "URNCodeValue", "CodeMeaning"})
+"""What makes an item a coded entry (PS3.3 8.8)."""
 _CHARACTER_SET = 0x00080005
 _GRAPHIC_ANNOTATIONS = 0x00700001
 _CONTENT = 0x0040A730
@@ -64,10 +71,6 @@ def clean(dataset: Dataset, remap: Remap, options: Options) -> None:
     years = age_at_study(dataset) if options.retain_patient_characteristics else None
     cleaner = _Cleaner(remap, options, naming_words(dataset, options))
     cleaner.top(dataset)
-    if years is not None:
-        dataset.PatientAge = years
-    dataset.PatientName = dataset.PatientID = remap.pseudonym()
-    dataset.PatientIdentityRemoved = "YES"
     # What an object says of its pixels is neither believed nor passed on; what was done to them is said.
     is_image = "Rows" in dataset
     done = replace(
@@ -75,13 +78,30 @@ def clean(dataset: Dataset, remap: Remap, options: Options) -> None:
         clean_pixel_data=options.clean_pixel_data and is_image,
         clean_recognizable_visual_features=options.clean_recognizable_visual_features and is_image,
     )
-    if done.clean_pixel_data:
-        dataset.BurnedInAnnotation = "NO"
-    if done.clean_recognizable_visual_features:
-        dataset.RecognizableVisualFeatures = "NO"
-    dataset.DeidentificationMethod = done.method()
-    dataset.DeidentificationMethodCodeSequence = done.codes()
-    dataset.LongitudinalTemporalInformationModified = "MODIFIED" if options.modified_dates else "REMOVED"
+    pseudonym = remap.pseudonym().encode()
+    own = {0x00100010: ("PN", pseudonym), 0x00100020: ("LO", pseudonym), **_statements(done)}
+    if years is not None:
+        own[0x00101010] = ("AS", years.encode())
+    for tag, (vr, value) in own.items():
+        dataset[tag] = raw_element(tag, vr, value)
+    if dataset.original_encoding[0] is True:  # pydicom would copy the explicit VRs of the items as they are
+        dataset.DeidentificationMethodCodeSequence = done.codes()
+
+
+@lru_cache(maxsize=32)
+def _statements(options: Options) -> dict[int, tuple[str, bytes]]:
+    """What a cleaned object says of its cleaning (PS3.15 E.1.1 item 6, E.3.1, E.3.2, E.3.6), encoded."""
+    said = Dataset()
+    said.PatientIdentityRemoved = "YES"
+    said.DeidentificationMethod = options.method()
+    said.DeidentificationMethodCodeSequence = options.codes()
+    said.LongitudinalTemporalInformationModified = "MODIFIED" if options.modified_dates else "REMOVED"
+    if options.clean_pixel_data:
+        said.BurnedInAnnotation = "NO"
+    if options.clean_recognizable_visual_features:
+        said.RecognizableVisualFeatures = "NO"
+    encoded = dcmread(BytesIO(encode(said)), force=True)
+    return {int(item.tag): (str(item.VR), bytes(item.value)) for item in encoded.elements()}
 
 
 def foreign(dataset: Dataset) -> Dataset:
@@ -90,9 +110,9 @@ def foreign(dataset: Dataset) -> Dataset:
     Its own text may hold the same words as a name, such as Profile or Pixel.
     """
     result = Dataset()
-    for tag in dataset.keys():  # noqa: SIM118  # iterating gives elements, and would parse each
+    for tag, item in dataset.items():
         if keyword_for_tag(tag) not in _OWN:
-            result[tag] = dataset.get_item(tag)
+            result[tag] = item
     return result
 
 
@@ -107,7 +127,6 @@ class _Cleaner:
         self._long_names = tuple(name for name in names if len(name) > 3 or not name.isascii())
         self._raw_names = tuple(name.encode() for name in names if name.isascii() and len(name) > 3)
         self._other_scripts = False
-        self._parents: list[Dataset] = []
 
     def top(self, dataset: Dataset) -> None:
         """Clean the data set that holds all others."""
@@ -118,55 +137,47 @@ class _Cleaner:
         if self._other_scripts:
             dataset.SpecificCharacterSet = "ISO_IR 192"
 
-    def dataset(self, dataset: Dataset) -> None:
-        """Clean a data set in place, and all that it holds."""
-        self._parents.append(dataset)
+    def dataset(self, dataset: Dataset) -> bool:
+        """Clean a data set in place, and all that it holds; whether it has attributes of a coded entry."""
         creators: dict[tuple[int, int], str] | None = None
         kept_blocks: set[tuple[int, int]] = set()
-        removed: list[BaseTag] = []
-        for tag in list(dataset.keys()):
-            number = int(tag)
-            if number & 0x10000:
-                if self._options.retain_safe_private and number & 0xFFFF > 0xFF:
+        removed: list[int] = []
+        coded = False
+        for key, item in list(dataset.items()):
+            tag = int(key)
+            kept: _Item | None = None
+            try:
+                if not tag & 0x10000:
+                    rule = self._rule(tag)
+                    coded |= rule.keyword in _CODE
+                    kept = self._public(dataset, tag, item, rule)
+                elif self._options.retain_safe_private and tag & 0xFFFF > 0xFF:
                     creators = _creators(dataset) if creators is None else creators
-                    block = (number >> 16, number >> 8 & 0xFF)
-                    kept = self._attempt(self._private, dataset, tag, creators.get(block, ""))
+                    block = (tag >> 16, tag >> 8 & 0xFF)
+                    kept = self._private(dataset, tag, item, creators.get(block, ""))
                     if kept is not None:
                         kept_blocks.add(block)
-                else:
-                    kept = None
-            else:
-                kept = self._attempt(self._public, dataset, tag, "")
+            except Exception:  # noqa: BLE001  # a value that no parser reads is no value to keep
+                kept = None
             if kept is None:
                 removed.append(tag)
-            elif kept is not dataset.get_item(tag):
+            elif kept is not item:
                 dataset[tag] = kept
         for tag in removed:
-            if not (kept_blocks and (int(tag) >> 16, int(tag) & 0xFFFF) in kept_blocks):
+            if (tag >> 16, tag & 0xFFFF) not in kept_blocks:
                 del dataset[tag]
-        self._parents.pop()
-
-    def _attempt(
-        self, rule: Callable[[Dataset, BaseTag, str], _Item | None], dataset: Dataset, tag: BaseTag, arg: str
-    ) -> _Item | None:
-        try:
-            return rule(dataset, tag, arg)
-        except Exception:  # noqa: BLE001  # a value that no parser reads is no value to keep
-            return None
+        return coded
 
     def named(self, text: str) -> bool:
         """Whether a text holds a word that names somebody."""
         folded = text.upper()
         return any(name in folded for name in self._long_names)
 
-    def _public(self, dataset: Dataset, tag: BaseTag, _: str) -> _Item | None:
-        number = int(tag)
-        rule = self._rule(number)
-        if rule.action == "X" or not rule.vr or number < 0x00080000 or number & 0xFFFF == 0:
+    def _public(self, dataset: Dataset, tag: int, item: _Item, rule: Rule) -> _Item | None:
+        if rule.action == "X" or not rule.vr or tag < 0x00080000 or tag & 0xFFFF == 0:
             return None
-        if number >> 24 in {0x50, 0x60}:  # curves and overlays: their bits may draw a name
+        if tag >> 24 in {0x50, 0x60}:  # curves and overlays: their bits may draw a name
             return None
-        item = dataset.get_item(tag)
         vr = item.VR or rule.vr
         if vr == "SQ":
             return self._sequence(dataset[tag], rule)
@@ -179,16 +190,15 @@ class _Cleaner:
         if rule.action in {"Z", "D"}:
             return _raw(item, vr, values.dummy(vr) if rule.action == "D" else b"")
         if rule.option == "device" and rule.action == "C":
-            return _raw(item, vr, values.each(_text(item), self._remap.equipment).encode())
+            return _raw(item, vr, values.each(text_of(item), self._remap.equipment).encode())
         if rule.action == "K" and vr in _TEXT | {"PN", "UR"} and rule.option != "patient":
             return self._as_it_is(dataset[tag])
         return self._judged(dataset, item, vr, rule)
 
-    def _private(self, dataset: Dataset, tag: BaseTag, creator: str) -> _Item | None:
-        vr = safe_vr(creator, int(tag))
+    def _private(self, dataset: Dataset, tag: int, item: _Item, creator: str) -> _Item | None:
+        vr = safe_vr(creator, tag)
         if vr is None:
             return None
-        item = dataset.get_item(tag)
         rule = Rule(JUDGE, "private", vr, "", (1, None))
         if item.VR not in {None, "UN"}:
             vr = item.VR
@@ -197,28 +207,30 @@ class _Cleaner:
         return self._sequence(dataset[tag], rule) if vr == "SQ" else self._judged(dataset, item, vr, rule)
 
     def _sequence(self, element: DataElement, rule: Rule) -> DataElement | None:
-        number = int(element.tag)
-        items = element.value if isinstance(element.value, Sequence) else Sequence()
+        number = element.tag
+        items = list(element.value or [])
         if rule.option == "structured":
-            cleaned = structured_content.clean_content(items, self._options, self.dataset, self.named)
+            cleaned = structured_content.clean_content(items, self._options, self._item, self.named)
         elif number == _CONTENT:
             cleaned = structured_content.dummy_content()
         elif rule.action == "Z":
-            cleaned = Sequence()
+            cleaned = []
         elif number == _GRAPHIC_ANNOTATIONS and rule.option != "graphics":
             return None
         else:
-            cleaned = Sequence([item for item in items if self._item(item)])
+            cleaned = [item for item in items if self._item(item)]
             if number == _GRAPHIC_ANNOTATIONS:
                 cleaned = graphics.clean_annotations(cleaned)
-        return DataElement(element.tag, "SQ", cleaned)
+        if len(cleaned) == len(items) and all(map(operator.is_, cleaned, items)):
+            return element
+        return DataElement(element.tag, "SQ", Sequence(cleaned))
 
     def _item(self, item: Dataset) -> bool:
         """Clean an item of a sequence; False if it may not stay."""
-        self.dataset(item)
+        coded = self.dataset(item)
         if _CHARACTER_SET in item:
             del item[_CHARACTER_SET]
-        return not codes.is_code(item) or codes.clean_code(item, self.named)
+        return not coded or codes.clean_code(item, self.named)
 
     def _judged(self, dataset: Dataset, item: _Item, vr: str, rule: Rule) -> _Item | None:
         if vr in values.SIZES:
@@ -228,11 +240,11 @@ class _Cleaner:
                 fits = all(dictionary_has_tag(tag) for tag in _tags(dataset[item.tag].value))
             return item if fits else _raw(item, vr, b"")
         if vr == "CS":
-            text = _text(item).rstrip(" \0")
+            text = text_of(item).rstrip(" \0")
             kept = values.code_string(text, rule.keyword, self._long_names)
             return item if kept == text else _raw(item, vr, kept.encode())
         if vr in {"DS", "IS"}:
-            found = values.number_string(_text(item), vr, rule.vm, rule.keyword, self._names)
+            found = values.number_string(text_of(item), vr, rule.vm, rule.keyword, self._names)
             return item if found is not None else _raw(item, vr, b"")
         if vr == "UI":
             return self._uids(item, keep=self._options.retain_uids)
@@ -241,7 +253,7 @@ class _Cleaner:
         if vr in _TEXT:
             return self._free_text(item, vr, rule)
         if vr == "AS":
-            return _raw(item, vr, values.age(_text(item)).encode())
+            return _raw(item, vr, values.age(text_of(item)).encode())
         if vr == "SQ":
             return self._sequence(dataset[item.tag], rule)
         if vr in {"PN", "AE", "UR"}:
@@ -253,7 +265,7 @@ class _Cleaner:
             return item
         if not self._options.clean_descriptors and rule.action == JUDGE:
             return _raw(item, vr, b"")
-        text = _text(item)
+        text = text_of(item)
         if not text or text.isspace():
             return item
         parts = text.split("\\") if vr in {"LO", "SH", "UC"} else [text]
@@ -275,13 +287,13 @@ class _Cleaner:
                 return value
             return self._remap.uid(value)
 
-        text = _text(item)
+        text = text_of(item)
         kept = values.each(text, new)
         return item if kept == text else _raw(item, "UI", kept.encode())
 
     def _moved(self, item: _Item, vr: str) -> _Item:
         move = {"DA": self._remap.date, "DT": self._remap.datetime, "TM": time_of_day}[vr]
-        return _raw(item, vr, values.each(_text(item), lambda value: move(value) or "").encode())
+        return _raw(item, vr, values.each(text_of(item), lambda value: move(value) or "").encode())
 
     def _bytes(self, dataset: Dataset, item: _Item, vr: str, rule: Rule) -> _Item | None:
         if not _BYTES_KEPT.fullmatch(rule.keyword):
@@ -312,28 +324,15 @@ class _Cleaner:
 def _creators(dataset: Dataset) -> dict[tuple[int, int], str]:
     """Private Creators of a data set, by group and block number (PS3.5 7.8.1)."""
     found = {}
-    for tag in dataset.keys():  # noqa: SIM118
+    for tag, item in dataset.items():
         if tag.is_private_creator:
-            found[int(tag) >> 16, int(tag) & 0xFF] = _text(dataset.get_item(tag)).strip()
+            found[int(tag) >> 16, int(tag) & 0xFF] = text_of(item).strip()
     return found
-
-
-def _text(item: _Item) -> str:
-    """A value as text, its values parted by backslashes. Other scripts are not decoded: no rule keeps them."""
-    value: Any = item.value
-    if item.is_raw:
-        return (value or b"").decode("latin-1")
-    if isinstance(value, (list, tuple)) or hasattr(value, "__iter__") and not isinstance(value, (str, bytes)):
-        return "\\".join(str(part) for part in value)
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value if value is not None else "")
 
 
 def _raw(item: _Item, vr: str, value: bytes) -> RawDataElement:
     """An element with another encoded value, to be written as it is."""
-    if len(value) % 2:
-        value += b"\0" if vr == "UI" else b" "
-    little_endian = item.is_little_endian if item.is_raw else True
-    return RawDataElement(BaseTag(item.tag), vr, len(value), value, 0, False, little_endian)
+    return raw_element(item.tag, vr, value, little_endian=not item.is_raw or item.is_little_endian)
 
 
 def _packed(value: Any, vr: str) -> bytes | None:

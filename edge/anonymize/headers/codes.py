@@ -11,6 +11,8 @@ from functools import lru_cache
 
 from pydicom.dataset import Dataset
 
+from edge.anonymize.headers.encoded import raw_element, text_of
+
 _RETIRED_SNOMED = frozenset({"SRT", "SNM3", "99SDM"})
 """Designators of SNOMED RT style codes, which PS3.16 Annex O maps to SNOMED CT."""
 _MORE_UNITS = frozenset(
@@ -22,6 +24,7 @@ _MORE_UNITS = frozenset(
     }
 )
 """Units of UCUM in common use that no context group of PS3.16 lists."""
+_VALUE, _SCHEME, _SCHEME_VERSION, _MEANING = 0x00080100, 0x00080102, 0x00080103, 0x00080104
 _VERSION = re.compile(r"[0-9.]{1,8}")
 
 
@@ -61,15 +64,8 @@ def meaning(scheme: str, value: str) -> str | None:
 
 def of(item: Dataset) -> tuple[str, str]:
     """Coding Scheme Designator and Code Value of an item."""
-    return (
-        str(item.get("CodingSchemeDesignator", "") or "").strip(),
-        str(item.get("CodeValue", "") or "").strip(),
-    )
-
-
-def is_code(item: Dataset) -> bool:
-    """Whether an item has an attribute of a coded entry."""
-    return any(k in item for k in ("CodeValue", "LongCodeValue", "URNCodeValue", "CodeMeaning"))
+    scheme, value = (text_of(item.get_item(tag)) if tag in item else "" for tag in (_SCHEME, _VALUE))
+    return scheme.strip(" \0"), value.strip(" \0")
 
 
 def clean_code(item: Dataset, named: Callable[[str], bool]) -> bool:
@@ -83,8 +79,10 @@ def clean_code(item: Dataset, named: Callable[[str], bool]) -> bool:
     text = meaning(scheme, value)
     if text is None or named(value):
         return False
-    item.CodeValue, item.CodingSchemeDesignator = value, scheme
-    item.CodeMeaning = value if named(text) else text
-    if "CodingSchemeVersion" in item and not _VERSION.fullmatch(str(item.CodingSchemeVersion or "")):
-        del item.CodingSchemeVersion
+    for tag, vr, said in (
+        (_VALUE, "SH", value), (_SCHEME, "SH", scheme), (_MEANING, "LO", value if named(text) else text)
+    ):  # fmt: skip
+        item[tag] = raw_element(tag, vr, said.encode())
+    if _SCHEME_VERSION in item and not _VERSION.fullmatch(text_of(item.get_item(_SCHEME_VERSION)).strip()):
+        del item[_SCHEME_VERSION]
     return True

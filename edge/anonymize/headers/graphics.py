@@ -6,6 +6,8 @@ few points stay. A line of many points may be handwriting.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -13,7 +15,7 @@ _PLAIN = frozenset({"POINT", "CIRCLE", "ELLIPSE", "POLYLINE"})
 _MOST_POINTS = 5
 
 
-def clean_annotations(items: Sequence) -> Sequence:
+def clean_annotations(items: Iterable[Dataset]) -> list[Dataset]:
     """The items of Graphic Annotation Sequence (0070,0001) that still show something.
 
     Args:
@@ -28,7 +30,7 @@ def clean_annotations(items: Sequence) -> Sequence:
         if objects:
             item.GraphicObjectSequence = Sequence(objects)
             kept.append(item)
-    return Sequence(kept)
+    return kept
 
 
 def _plain(graphic: Dataset) -> bool:

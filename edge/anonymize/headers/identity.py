@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from edge.anonymize.headers.descriptors import vocabulary
+from edge.anonymize.headers.encoded import vr_of
 from edge.anonymize.headers.options import Options
 
 
@@ -71,10 +72,10 @@ def _words(text: str) -> set[str]:
 
 
 def _naming(dataset: Dataset, places: frozenset[int]) -> Iterator[DataElement]:
-    for tag in list(dataset.keys()):
-        item = dataset.get_item(tag)
-        vr = item.VR or _vr(int(tag))
-        if vr != "SQ" and vr != "PN" and int(tag) not in _PERSON and int(tag) not in places:
+    for key, item in list(dataset.items()):
+        tag = int(key)
+        vr = item.VR or vr_of(tag)
+        if vr not in {"SQ", "PN"} and tag not in _PERSON and tag not in places:
             continue
         try:
             element = dataset[tag]
@@ -86,14 +87,6 @@ def _naming(dataset: Dataset, places: frozenset[int]) -> Iterator[DataElement]:
         else:
             for inner in items:
                 yield from _naming(inner, places)
-
-
-@lru_cache(maxsize=8192)
-def _vr(tag: int) -> str:
-    try:
-        return dictionary_VR(tag)
-    except KeyError:
-        return "UN"
 
 
 def values(value: Any) -> list[Any]:

@@ -9,7 +9,7 @@ codes by the lists of PS3.16. An item whose concept name is no public code goes 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib import resources
 
@@ -62,8 +62,8 @@ def action(scheme: str, code: str, value_type: str, options: Options) -> tuple[A
 
 
 def clean_content(
-    items: Sequence, options: Options, clean: Callable[[Dataset], None], named: Callable[[str], bool]
-) -> Sequence:
+    items: Iterable[Dataset], options: Options, clean: Callable[[Dataset], object], named: Callable[[str], bool]
+) -> list[Dataset]:
     """The content items that may stay, cleaned, with their children.
 
     Args:
@@ -72,11 +72,11 @@ def clean_content(
         clean: applies Table E.1-1 to an item in place; for nested Content Sequences it comes back here.
         named: whether a text holds a word that names somebody.
     """
-    return Sequence([item for item in items if _stays(item, options, clean, named)])
+    return [item for item in items if _stays(item, options, clean, named)]
 
 
 def _stays(
-    item: Dataset, options: Options, clean: Callable[[Dataset], None], named: Callable[[str], bool]
+    item: Dataset, options: Options, clean: Callable[[Dataset], object], named: Callable[[str], bool]
 ) -> bool:
     value_type = str(item.get("ValueType", "") or "").strip()
     names = list(item.get("ConceptNameCodeSequence", None) or [])
@@ -133,10 +133,10 @@ def _settle(
     return value_type in {"CONTAINER", "NUM"} or bool(item.get(keyword, None))
 
 
-def dummy_content() -> Sequence:
+def dummy_content() -> list[Dataset]:
     """What takes the place of a content tree without the option (action D): one comment without words."""
     item = Dataset()
     item.RelationshipType, item.ValueType = "CONTAINS", "TEXT"
     _name(item, ("DCM", "121106"), "Comment")
     item.TextValue = "REMOVED"
-    return Sequence([item])
+    return [item]
