@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from pydicom.dataset import Dataset
 
@@ -25,14 +26,23 @@ _MORE_UNITS = frozenset(
 )
 """Units of UCUM in common use that no context group of PS3.16 lists."""
 _VALUE, _SCHEME, _SCHEME_VERSION, _MEANING = 0x00080100, 0x00080102, 0x00080103, 0x00080104
+_LONG_VALUE, _URN_VALUE = 0x00080119, 0x00080120
+KEYWORDS = frozenset(
+    {
+        *("CodeValue", "LongCodeValue", "URNCodeValue", "CodeMeaning", "CodingSchemeDesignator"),
+        "CodingSchemeVersion",
+    }
+)
+"""Attributes of a coded entry: an item that has one of them stays only as a listed code."""
 _VERSION = re.compile(r"[0-9.]{1,8}")
 
 
 @lru_cache(maxsize=1)
 def _meanings() -> dict[str, dict[str, str]]:
     # Read when the first code is met: it takes half a second.
-    from pydicom.sr._concepts_dict import concepts  # noqa: PLC0415
+    from pydicom.sr import _concepts_dict  # noqa: PLC0415
 
+    concepts: Any = _concepts_dict.concepts
     return {
         scheme: {code: entry[0] for codes in keywords.values() for code, entry in codes.items()}
         for scheme, keywords in concepts.items()
@@ -83,6 +93,9 @@ def clean_code(item: Dataset, named: Callable[[str], bool]) -> bool:
         (_VALUE, "SH", value), (_SCHEME, "SH", scheme), (_MEANING, "LO", value if named(text) else text)
     ):  # fmt: skip
         item[tag] = raw_element(tag, vr, said.encode())
+    for tag in (_LONG_VALUE, _URN_VALUE):
+        if tag in item:
+            del item[tag]
     if _SCHEME_VERSION in item and not _VERSION.fullmatch(text_of(item.get_item(_SCHEME_VERSION)).strip()):
         del item[_SCHEME_VERSION]
     return True

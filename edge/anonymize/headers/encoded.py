@@ -33,8 +33,6 @@ def raw_element(tag: int, vr: str, value: bytes, *, little_endian: bool = True) 
 def text_of(item: DataElement | RawDataElement) -> str:
     """A value as text, its values parted by backslashes; other scripts are not decoded."""
     value: Any = item.value
-    if item.is_raw:
-        return (value or b"").decode("latin-1")
     if isinstance(value, bytes):
         return value.decode("latin-1")
     if isinstance(value, str):
@@ -63,10 +61,10 @@ def _write(out: list[bytes], dataset: Dataset, character_set: Any) -> None:
     for tag, item in sorted(((int(tag), item) for tag, item in dataset.items()), key=_BY_TAG):
         if tag & 0xFFFF == 0 and tag >> 16 > 6:
             continue  # group lengths are retired (PS3.5 7.2)
-        if item.is_raw:
+        if isinstance(item, RawDataElement):
             vr = item.VR or vr_of(tag)
             vr = _NATIVE.get(vr, vr)
-            if _is_plain(item, vr):
+            if isinstance(item.value, bytes) and _is_plain(item, vr, len(item.value)):
                 _write_header(out, tag, vr, len(item.value))
                 out.append(item.value)
                 continue
@@ -75,7 +73,7 @@ def _write(out: list[bytes], dataset: Dataset, character_set: Any) -> None:
             _write_sequence(out, element, character_set)
             continue
         if len(element.VR) != 2:
-            element = correct_ambiguous_vr_element(element, dataset, is_little_endian=True)
+            correct_ambiguous_vr_element(element, dataset, is_little_endian=True)
         buffer = DicomBytesIO()
         buffer.is_little_endian, buffer.is_implicit_VR = True, False
         write_data_element(buffer, element, character_set)
@@ -91,14 +89,11 @@ def vr_of(tag: int) -> str:
         return ""
 
 
-def _is_plain(item: RawDataElement, vr: str) -> bool:
+def _is_plain(item: RawDataElement, vr: str, size: int) -> bool:
     """Whether the value is encoded already as it is wanted."""
-    value = item.value
     if len(vr) != 2 or not item.is_little_endian or (vr == "SQ" and item.is_implicit_VR):
         return False
-    if not isinstance(value, bytes) or item.length == _UNDEFINED or len(value) % 2:
-        return False
-    return vr in LONG_LENGTH or len(value) <= 0xFFFF
+    return item.length != _UNDEFINED and size % 2 == 0 and (vr in LONG_LENGTH or size <= 0xFFFF)
 
 
 def _write_sequence(out: list[bytes], element: DataElement, character_set: Any) -> None:

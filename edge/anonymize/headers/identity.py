@@ -59,7 +59,7 @@ def naming_words(dataset: Dataset, options: Options | None = None) -> frozenset[
     sites: set[str] = set()
     for element in _naming(dataset, places):
         found = sites if int(element.tag) in places else people
-        for value in values(element.value):
+        for value in values_of(element.value):
             found |= _words(str(value))
     # A place may be called after what is done there: a chest clinic does not make CHEST a name.
     return frozenset(people | (sites - vocabulary()))
@@ -67,8 +67,11 @@ def naming_words(dataset: Dataset, options: Options | None = None) -> frozenset[
 
 def _words(text: str) -> set[str]:
     parts = {text, *_PARTS.split(text), *_DIGITS.findall(text)}
-    stripped = (part.strip().upper() for part in parts)
-    return {part for part in stripped if len(part) >= (_SHORTEST if part.isascii() else 2)}
+    stripped = {part.strip() for part in parts}
+    # Other scripts also as they were written: a capital may have more letters, and what was read with
+    # the wrong character set must be found in its own bytes.
+    folded = {part.upper() for part in stripped} | {part for part in stripped if not part.isascii()}
+    return {part for part in folded if len(part) >= (_SHORTEST if part.isascii() else 2)}
 
 
 def _naming(dataset: Dataset, places: frozenset[int]) -> Iterator[DataElement]:
@@ -89,11 +92,11 @@ def _naming(dataset: Dataset, places: frozenset[int]) -> Iterator[DataElement]:
                 yield from _naming(inner, places)
 
 
-def values(value: Any) -> list[Any]:
+def values_of(value: Any) -> list[Any]:
     """The values of an element, none if it is empty."""
-    if value is None or value == "":
-        return []
-    return list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
+    if isinstance(value, (MultiValue, list, tuple)):
+        return list(value)
+    return [] if value is None or value == "" else [value]
 
 
 def patient_of(dataset: Dataset) -> str:
@@ -111,11 +114,12 @@ def words_left(data: bytes, words: Iterable[str]) -> int:
     """How many of ``words`` (upper case) still stand in raw bytes, in any encoding of PS3.3 or UTF-16."""
     folded = data.upper()
     telling = [word for word in words if not word.isdigit() or len(word) >= _SHORTEST_NUMBER]
-    return sum(any(form in folded for form in _encoded(word)) for word in telling)
+    return sum(any(form in folded for form in encoded_forms(word)) for word in telling)
 
 
 @lru_cache(maxsize=4096)
-def _encoded(word: str) -> frozenset[bytes]:
+def encoded_forms(word: str) -> frozenset[bytes]:
+    """A word in the encodings that a header may have, ASCII letters in upper case."""
     forms = set()
     for how in _ENCODINGS[:4] if word.isascii() else _ENCODINGS:
         for spelt in {word, word.lower(), word.title()}:

@@ -27,9 +27,14 @@ def file_meta(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> FileMet
         dataset: with SOP Class UID and SOP Instance UID.
         syntax: Transfer Syntax UID of the file; one with explicit VR.
     """
+    return meta_of(dataset.SOPClassUID, dataset.SOPInstanceUID, syntax)
+
+
+def meta_of(sop_class: str, instance: str, syntax: str = ExplicitVRLittleEndian) -> FileMetaDataset:
+    """File Meta Information for an object of this SOP class and instance."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.MediaStorageSOPClassUID = UID(sop_class)
+    meta.MediaStorageSOPInstanceUID = UID(instance)
     meta.TransferSyntaxUID = UID(syntax)
     meta.ImplementationClassUID = IMPLEMENTATION
     meta.ImplementationVersionName = _NAME
@@ -43,10 +48,15 @@ def encode_file(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes
         dataset: Pixel Data, if any, as ``syntax`` wants it.
         syntax: as in `file_meta`.
     """
+    return b"".join((head(file_meta(dataset, syntax)), *parts(dataset)))
+
+
+def head(meta: FileMetaDataset) -> bytes:
+    """Preamble, prefix and File Meta Information, encoded."""
     buffer = DicomBytesIO()
     buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    write_file_meta_info(buffer, file_meta(dataset, syntax), enforce_standard=True)
-    return b"".join((_PREAMBLE, b"DICM", buffer.getvalue(), *parts(dataset)))
+    write_file_meta_info(buffer, meta, enforce_standard=True)
+    return _PREAMBLE + b"DICM" + buffer.getvalue()
 
 
 def file_id(name: str) -> tuple[str, ...]:

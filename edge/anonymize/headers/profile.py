@@ -128,9 +128,10 @@ class Profile:
         except KeyError:
             vr, vm = "", (1, None)
         row = _row(tag)
-        action, column = (
-            (JUDGE, "") if row is None else resolve(row, self._options, is_date=vr in _DATES)
-        )
+        action: Action = JUDGE
+        column = ""
+        if row is not None:
+            action, column = resolve(row, self._options, is_date=vr in _DATES)
         return Rule(action, column, vr, keyword_for_tag(tag), vm)
 
 
@@ -142,7 +143,7 @@ def profile(options: Options) -> Profile:
 
 def _multiplicity(vm: str) -> tuple[int, int | None]:
     """Fewest and most values of a VM such as ``1``, ``1-3``, ``3-3n`` or ``1-n or 1`` (PS3.5 6.4)."""
-    low, _, high = vm.split(" ")[0].partition("-")
+    low, _, high = vm.split(" ", maxsplit=1)[0].partition("-")
     if not high:
         return int(low), int(low)
     return int(low), int(high) if high.isdigit() else None

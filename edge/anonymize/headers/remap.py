@@ -17,16 +17,14 @@ from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from pydicom.uid import UID_dictionary
+from pydicom.uid import UID
 
 KEY_BYTES = 32
 _MAX_SHIFT_DAYS = 3650
 _DATE = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})")
 _TIME_OF_DAY = r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?"
 _TIME = re.compile(_TIME_OF_DAY)
-_DATETIME = re.compile(
-    rf"(\d{{4}})(\d{{2}})?(\d{{2}})?((?:{_TIME_OF_DAY})?)((?:[+-](?:0\d|1[0-4])[0-5]\d)?)"
-)
+_DATETIME = re.compile(rf"(\d{{4}})(\d{{2}})?(\d{{2}})?((?:{_TIME_OF_DAY})?)((?:[+-](?:0\d|1[0-4])[0-5]\d)?)")
 
 
 class KeyFileError(Exception):
@@ -88,7 +86,7 @@ class Remap:
         A UID that PS3.6 Annex A registers stays. To begin like one is not enough: what follows may be
         a number that names the patient.
         """
-        if value in UID_dictionary:
+        if UID(value).name != value:
             return value
         raw = bytearray(self._mac("uid", value)[:16])
         raw[6] = raw[6] & 0x0F | 0x80  # UUID version 8 (RFC 9562): custom

@@ -62,7 +62,10 @@ def action(scheme: str, code: str, value_type: str, options: Options) -> tuple[A
 
 
 def clean_content(
-    items: Iterable[Dataset], options: Options, clean: Callable[[Dataset], object], named: Callable[[str], bool]
+    items: Iterable[Dataset],
+    options: Options,
+    clean: Callable[[Dataset], object],
+    named: Callable[[str], bool],
 ) -> list[Dataset]:
     """The content items that may stay, cleaned, with their children.
 
@@ -89,10 +92,12 @@ def _stays(
     found = action(*concept, value_type, options)
     if found is None and names and codes.meaning(*concept) is None:
         return False
-    act, column = found or ("judge", "")
+    act, _ = found or ("judge", "")
     if act == "X":
         return False
-    original = item.get(_VALUES[value_type], None) if act == "K" and value_type in {"TEXT", "UIDREF"} else None
+    original = (
+        item.get(_VALUES[value_type], None) if act == "K" and value_type in {"TEXT", "UIDREF"} else None
+    )
     title = codes.meaning(*concept) or concept[1]
     clean(item)
     if names:

@@ -17,7 +17,6 @@ VM = tuple[int, int | None]
 SIZES = {"US": 2, "SS": 2, "AT": 4, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "SV": 8, "UV": 8}
 """Bytes of one value of the VRs of binary numbers."""
 FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "SV": "q", "UV": "Q"}
-AMBIGUOUS = {"US or SS": 2}
 
 _NUMBERS = {
     "DS": re.compile(r"[+\-0-9.eE]{0,16}"),
@@ -25,8 +24,10 @@ _NUMBERS = {
 }
 _IDENTIFIER = re.compile(r"[+\-]?[0-9]{7,}")
 """An integer of seven digits or more may be a date, a telephone or a record number."""
-_LARGE = frozenset({"RadionuclideTotalDose", "RadionuclideSpecificActivity", "RescaleSlope"})
-"""Numbers of that size by their nature: activity in Bq."""
+_LARGE = frozenset(
+    {"RadionuclideTotalDose", "RadionuclideSpecificActivity", "CountsAccumulated", "ActualFrameDuration"}
+)
+"""Numbers of that size by their nature."""
 _LETTERS = re.compile(rb"[A-Za-z ^'\-]{8}")
 """So many letters in a row do not stand in binary numbers by chance."""
 _ORIENTATION = re.compile(r"[LRAPHF]{1,3}")
@@ -128,7 +129,13 @@ def dummy(vr: str) -> bytes:
     if vr in {"OB", "OW", "UN", "OD", "OF", "OL", "OV"}:
         return b"\0" * 8
     text = {
-        **{"DA": "19000101", "DT": "19000101", "TM": "000000", "AS": "000Y", "DS": "0", "IS": "0"},
-        **{"UI": "2.25.0", "UR": "removed:"},
+        "DA": "19000101",
+        "DT": "19000101",
+        "TM": "000000",
+        "AS": "000Y",
+        "DS": "0",
+        "IS": "0",
+        "UI": "2.25.0",
+        "UR": "removed:",
     }
     return text.get(vr, "REMOVED").encode()
