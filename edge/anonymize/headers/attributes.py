@@ -7,6 +7,7 @@ import operator
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 
 from edge.anonymize.headers import codes, graphics, structured_content
 from edge.anonymize.headers.by_vr import ByVR, Item, dummy, encoded
@@ -53,7 +54,7 @@ class Attributes:
         """Clean a data set in place; whether it has attributes of a coded entry."""
         creators: dict[tuple[int, int], str] | None = None
         kept_blocks: set[tuple[int, int]] = set()
-        removed: list[int] = []
+        removed: list[BaseTag] = []
         coded = False
         for key, item in list(dataset.items()):
             tag = int(key)
@@ -72,12 +73,12 @@ class Attributes:
             except Exception:  # noqa: BLE001  # a value that no parser reads is no value to keep
                 kept = None
             if kept is None:
-                removed.append(tag)
+                removed.append(key)
             elif kept is not item:
-                dataset[tag] = kept
-        for tag in removed:
-            if (tag >> 16, tag & 0xFFFF) not in kept_blocks:
-                del dataset[tag]
+                dataset[key] = kept
+        for key in removed:
+            if not kept_blocks or (key >> 16, key & 0xFFFF) not in kept_blocks:
+                del dataset[key]
         return coded
 
     def _public(self, dataset: Dataset, tag: int, item: Item, rule: Rule) -> Item | None:

@@ -59,8 +59,7 @@ class ByVR:
 
     def named(self, text: str) -> bool:
         """Whether a text holds a word that names somebody."""
-        folded = text.upper()
-        return any(name in folded for name in self._long_names)
+        return any(map(text.upper().__contains__, self._long_names))
 
     def judge(self, dataset: Dataset, item: Item, vr: str, rule: Rule) -> Item | None:
         """What of a value may stay by its VR; None if the attribute goes."""
@@ -121,7 +120,7 @@ class ByVR:
             return encoded(item, vr, "")
         text = text_of(item)
         parts = text.split("\\") if vr in _MULTIPLE else [text]
-        kept = [clean_descriptor(part, self._names) for part in parts]
+        kept = [clean_descriptor(part, self._names, self._long_names) for part in parts]
         return encoded(item, vr, "\\".join(part for part in kept if part))
 
     def _bytes(self, dataset: Dataset, item: Item, _: str, rule: Rule) -> Item | None:
@@ -131,7 +130,7 @@ class ByVR:
             return None
         value = dataset[item.tag].value
         data = (value if isinstance(value, bytes) else _packed(value, "US")).upper()
-        if any(name in data for name in self._raw_names):
+        if any(map(data.__contains__, self._raw_names)):
             return None
         return dataset[item.tag] if _fits_descriptor(dataset, rule.keyword, len(data)) else None
 

@@ -25,13 +25,14 @@ def vocabulary() -> frozenset[str]:
     return frozenset(text.split())
 
 
-def clean_descriptor(text: str, names: Collection[str]) -> str:
+def clean_descriptor(text: str, names: Collection[str], long_names: Collection[str]) -> str:
     """What of a text may stay, upper case, one blank between words.
 
     Args:
         text: one value, in any script.
         names: words that name a person or place in this object, upper case: a listed word that is
-            one of them goes, and so does one in which a longer of them stands.
+            one of them goes.
+        long_names: those of them that say something within a longer word too.
     """
     kept = []
     words = vocabulary()
@@ -40,6 +41,6 @@ def clean_descriptor(text: str, names: Collection[str]) -> str:
         listed = token in words
         if not listed and not _MEASURE.fullmatch(token) and not _B_VALUE.fullmatch(token):
             continue
-        if token not in names and not any(len(name) > 3 and name in token for name in names):
+        if token not in names and not any(map(token.__contains__, long_names)):
             kept.append(token)
     return " ".join(kept)

@@ -8,12 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 
 from edge.anonymize.headers.descriptors import vocabulary
-from edge.anonymize.headers.encoded import vr_of
+from edge.anonymize.headers.encoded import text_of, vr_of
 from edge.anonymize.headers.options import Options
 
 
@@ -31,6 +32,8 @@ _PERSON = _tags(
 ) | {0x00100012}  # fmt: skip  # Name to Use, which older data dictionaries lack
 _INSTITUTION = _tags("InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName")
 _DEVICE = _tags("StationName", "DeviceSerialNumber")
+_PATIENT_NAME, _PATIENT_ID, _ISSUER, _BIRTH_DATE = 0x00100010, 0x00100020, 0x00100021, 0x00100030
+_STUDY = 0x0020000D
 _PARTS = re.compile(r"[\^=\s,;:/\\._()-]+")
 _DIGITS = re.compile(r"\d{6,}")
 _SHORTEST = 4
@@ -57,10 +60,10 @@ def naming_words(dataset: Dataset, options: Options | None = None) -> frozenset[
         places |= _DEVICE
     people: set[str] = set()
     sites: set[str] = set()
-    for element in _naming(dataset, places):
-        found = sites if int(element.tag) in places else people
-        for value in values_of(element.value):
-            found |= _words(str(value))
+    for tag, texts in _naming(dataset, places):
+        found = sites if tag in places else people
+        for text in texts:
+            found |= _words(text)
     # A place may be called after what is done there: a chest clinic does not make CHEST a name.
     return frozenset(people | (sites - vocabulary()))
 
@@ -74,22 +77,26 @@ def _words(text: str) -> set[str]:
     return {part for part in folded if len(part) >= (_SHORTEST if part.isascii() else 2)}
 
 
-def _naming(dataset: Dataset, places: frozenset[int]) -> Iterator[DataElement]:
+def _naming(dataset: Dataset, places: frozenset[int]) -> Iterator[tuple[int, list[str]]]:
     for key, item in list(dataset.items()):
         tag = int(key)
         vr = item.VR or vr_of(tag)
-        if vr not in {"SQ", "PN"} and tag not in _PERSON and tag not in places:
-            continue
         try:
-            element = dataset[tag]
-            items = list(element.value or []) if element.VR == "SQ" else None
+            if vr == "SQ":
+                for inner in dataset[key].value or []:
+                    yield from _naming(inner, places)
+            elif vr == "PN" or tag in _PERSON or tag in places:
+                yield tag, _decoded(dataset, key, item)
         except Exception:  # noqa: BLE001, S112  # unreadable: cleaning removes it
             continue
-        if items is None:
-            yield element
-        else:
-            for inner in items:
-                yield from _naming(inner, places)
+
+
+def _decoded(dataset: Dataset, tag: BaseTag, item: DataElement | RawDataElement) -> list[str]:
+    if isinstance(item, RawDataElement):
+        raw = item.value or b""
+        if raw.isascii() and b"\x1b" not in raw:  # else a character set has its say
+            return text_of(item).rstrip("\0").split("\\")
+    return [str(value) for value in values_of(dataset[tag].value)]
 
 
 def values_of(value: Any) -> list[Any]:
@@ -101,13 +108,21 @@ def values_of(value: Any) -> list[Any]:
 
 def patient_of(dataset: Dataset) -> str:
     """What names the patient within the clinic, for `Remap`; the study if nobody is named."""
-    issuer, number = (str(dataset.get(k, "") or "").strip() for k in ("IssuerOfPatientID", "PatientID"))
+    issuer, number = (_said(dataset, tag) for tag in (_ISSUER, _PATIENT_ID))
     if number:
         return f"id\0{issuer}\0{number}"
-    name, birth = (str(dataset.get(k, "") or "").strip() for k in ("PatientName", "PatientBirthDate"))
+    name, birth = (_said(dataset, tag) for tag in (_PATIENT_NAME, _BIRTH_DATE))
+    name = name.rstrip("=^ ")  # components that some readers leave out
     if name:
         return f"name\0{name}\0{birth}"
-    return f"study\0{dataset.get('StudyInstanceUID', '')}"
+    return f"study\0{_said(dataset, _STUDY)}"
+
+
+def _said(dataset: Dataset, tag: int) -> str:
+    if tag not in dataset:
+        return ""
+    key = BaseTag(tag)
+    return "\\".join(_decoded(dataset, key, dataset.get_item(key))).strip(" \0")
 
 
 def words_left(data: bytes, words: Iterable[str]) -> int:

@@ -6,18 +6,19 @@ everything is made anew (PS3.15 E.1.1, item 7).
 
 from __future__ import annotations
 
+import struct
+
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from edge.anonymize.headers.encoded import parts
+from edge.anonymize.headers.encoded import encode, parts, raw_element, text_of
 
 IMPLEMENTATION = UID("2.25.302385391843120127634129411184713904921")
 """Implementation Class UID of this product: a UUID made once."""
 _NAME = "EDGE"
 _PREAMBLE = bytes(128)
 _COMPONENT = 8
+_SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 
 
 def file_meta(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> FileMetaDataset:
@@ -27,17 +28,23 @@ def file_meta(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> FileMet
         dataset: with SOP Class UID and SOP Instance UID.
         syntax: Transfer Syntax UID of the file; one with explicit VR.
     """
-    return meta_of(dataset.SOPClassUID, dataset.SOPInstanceUID, syntax)
+    return meta_of(str(dataset.SOPClassUID), str(dataset.SOPInstanceUID), syntax)
 
 
 def meta_of(sop_class: str, instance: str, syntax: str = ExplicitVRLittleEndian) -> FileMetaDataset:
-    """File Meta Information for an object of this SOP class and instance."""
+    """File Meta Information for an object of this SOP class and instance, with its group length."""
+    uids = {
+        0x00020002: sop_class,
+        0x00020003: instance,
+        0x00020010: syntax,
+        0x00020012: IMPLEMENTATION,
+    }
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(sop_class)
-    meta.MediaStorageSOPInstanceUID = UID(instance)
-    meta.TransferSyntaxUID = UID(syntax)
-    meta.ImplementationClassUID = IMPLEMENTATION
-    meta.ImplementationVersionName = _NAME
+    meta[0x00020001] = raw_element(0x00020001, "OB", b"\0\1")
+    for tag, uid in uids.items():
+        meta[tag] = raw_element(tag, "UI", uid.encode())
+    meta[0x00020013] = raw_element(0x00020013, "SH", _NAME.encode())
+    meta[0x00020000] = raw_element(0x00020000, "UL", struct.pack("<L", len(encode(meta))))
     return meta
 
 
@@ -48,15 +55,15 @@ def encode_file(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes
         dataset: Pixel Data, if any, as ``syntax`` wants it.
         syntax: as in `file_meta`.
     """
-    return b"".join((head(file_meta(dataset, syntax)), *parts(dataset)))
+    sop_class, instance = (
+        text_of(dataset.get_item(tag)).rstrip(" \0") for tag in (_SOP_CLASS, _SOP_INSTANCE)
+    )
+    return b"".join((head(meta_of(sop_class, instance, syntax)), *parts(dataset)))
 
 
 def head(meta: FileMetaDataset) -> bytes:
     """Preamble, prefix and File Meta Information, encoded."""
-    buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    write_file_meta_info(buffer, meta, enforce_standard=True)
-    return _PREAMBLE + b"DICM" + buffer.getvalue()
+    return _PREAMBLE + b"DICM" + encode(meta)
 
 
 def file_id(name: str) -> tuple[str, ...]:

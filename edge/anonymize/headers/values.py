@@ -64,12 +64,17 @@ def binary(raw: bytes, vr: str, vm: VM, names: Collection[bytes]) -> bool:
         return True
     if len(raw) >= 8 and _LETTERS.search(raw):
         return False
-    folded = raw.upper()
-    return not any(name in folded for name in names)
+    return not any(map(raw.upper().__contains__, names))
 
 
 def code_string(text: str, keyword: str, names: Collection[str]) -> str:
-    """A CS value with what is no known term left out; the positions of the others stay."""
+    """A CS value with what is no known term left out; the positions of the others stay.
+
+    Args:
+        text: its values.
+        keyword: of the attribute.
+        names: words that name somebody: a term in which one stands goes.
+    """
     terms = code_strings()
     kept = []
     for value in text.split("\\"):
@@ -80,8 +85,7 @@ def code_string(text: str, keyword: str, names: Collection[str]) -> str:
             or (len(term) == 1 and term.isalnum())
             or (keyword in _CONTEXT and term.isdigit() and len(term) < 6)
         )
-        named = len(term) > 3 and any(len(name) > 3 and name in term for name in names)
-        kept.append(term if known and not named else "")
+        kept.append(term if known and not any(map(term.__contains__, names)) else "")
     return "\\".join(kept) if any(kept) else ""
 
 
