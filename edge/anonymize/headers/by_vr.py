@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from edge.anonymize.headers import codes, values
 from edge.anonymize.headers.descriptors import clean_descriptor
 from edge.anonymize.headers.encoded import raw_element, text_of
-from edge.anonymize.headers.identity import encoded_forms, values_of
+from edge.anonymize.headers.identity import encoded_forms, tells, values_of
 from edge.anonymize.headers.options import Options
 from edge.anonymize.headers.profile import JUDGE, Rule
 from edge.anonymize.headers.remap import Remap, time_of_day
@@ -41,7 +41,7 @@ class ByVR:
         self._remap = remap
         self._options = options
         self._names = names
-        self._long_names = tuple(name for name in names if len(name) > 3 or not name.isascii())
+        self._long_names = tuple(filter(tells, names))
         self._raw_names = tuple(form for name in self._long_names for form in encoded_forms(name))
         self._rules: dict[str, Callable[[Dataset, Item, str, Rule], Item | None]] = {
             **dict.fromkeys(values.SIZES, self._binary),

@@ -43,10 +43,13 @@ def _meanings() -> dict[str, dict[str, str]]:
     from pydicom.sr import _concepts_dict  # noqa: PLC0415
 
     concepts: Any = _concepts_dict.concepts
-    return {
-        scheme: {code: entry[0] for codes in keywords.values() for code, entry in codes.items()}
-        for scheme, keywords in concepts.items()
-    }
+    found: dict[str, dict[str, str]] = {}
+    for scheme, keywords in concepts.items():
+        of_scheme = found.setdefault(scheme, {})
+        for listed in keywords.values():
+            for code, (text, _) in listed.items():  # of several meanings the shortest
+                of_scheme[code] = min(of_scheme.get(code, text), text, key=len)
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -65,10 +68,10 @@ def present(scheme: str, value: str) -> tuple[str, str]:
 
 def meaning(scheme: str, value: str) -> str | None:
     """Code Meaning as PS3.16 has it; None if it does not list the code."""
-    if scheme == "UCUM" and value in _MORE_UNITS:
-        return value
     scheme, value = present(scheme, value)
     found = _meanings().get(scheme, {}).get(value)
+    if found is None and scheme == "UCUM" and value in _MORE_UNITS:
+        found = value
     return None if found is None else found.encode("ascii", "ignore").decode()[:64]
 
 

@@ -36,8 +36,10 @@ _PATIENT_NAME, _PATIENT_ID, _ISSUER, _BIRTH_DATE = 0x00100010, 0x00100020, 0x001
 _STUDY = 0x0020000D
 _PARTS = re.compile(r"[\^=\s,;:/\\._()-]+")
 _DIGITS = re.compile(r"\d{6,}")
+_TITLES = frozenset({"DR", "MD", "MR"})
+"""They stand in names and name nobody; MR is a modality too."""
 _SHORTEST = 4
-"""Letters of a Latin word that tells something; of other scripts two are enough."""
+"""Letters of a Latin word that tells something wherever it stands; of other scripts two are enough."""
 _SHORTEST_NUMBER = 8
 """Fewer digits stand by chance in a replaced UID."""
 _ENCODINGS = (
@@ -74,7 +76,7 @@ def _words(text: str) -> set[str]:
     # Other scripts also as they were written: a capital may have more letters, and what was read with
     # the wrong character set must be found in its own bytes.
     folded = {part.upper() for part in stripped} | {part for part in stripped if not part.isascii()}
-    return {part for part in folded if len(part) >= (_SHORTEST if part.isascii() else 2)}
+    return {part for part in folded if len(part) >= (_SHORTEST if part.isdigit() else 2)} - _TITLES
 
 
 def _naming(dataset: Dataset, places: frozenset[int]) -> Iterator[tuple[int, list[str]]]:
@@ -128,8 +130,14 @@ def _said(dataset: Dataset, tag: int) -> str:
 def words_left(data: bytes, words: Iterable[str]) -> int:
     """How many of ``words`` (upper case) still stand in raw bytes, in any encoding of PS3.3 or UTF-16."""
     folded = data.upper()
-    telling = [word for word in words if not word.isdigit() or len(word) >= _SHORTEST_NUMBER]
-    return sum(any(form in folded for form in encoded_forms(word)) for word in telling)
+    short = {word for word in words if word.isdigit() and len(word) < _SHORTEST_NUMBER}
+    telling = filter(tells, set(words) - short)
+    return sum(any(map(folded.__contains__, encoded_forms(word))) for word in telling)
+
+
+def tells(word: str) -> bool:
+    """Whether a word says something within a longer one too, and not only by itself."""
+    return len(word) >= _SHORTEST or not word.isascii()
 
 
 @lru_cache(maxsize=4096)
