@@ -15,8 +15,9 @@ from pydicom.sequence import Sequence
 
 from edge.anonymize.headers import clean as headers
 from edge.anonymize.headers import media
+from edge.anonymize.headers.encoded import raw_element
 from edge.anonymize.headers.remap import Remap
-from tests.anonymize.plant import planted
+from tests.anonymize.plant import NAMES, planted
 from tests.anonymize.scenes import radiograph
 
 KEY = bytes(range(32))
@@ -174,6 +175,22 @@ def test_a_value_stays_if_it_can_be_nothing_else(keyword, value, kept):
     assert (str(ds[keyword].value) == str(image(**{keyword: value.split("\\")})[keyword].value)) is kept
 
 
+def test_a_birth_date_is_no_number_however_it_is_written():
+    for value, kept in (("610203", False), ("020361", False), ("610204", True)):
+        ds = image(PatientBirthDate="19610203", RepetitionTime=value)
+        cleaned(ds)
+        assert bool(ds.RepetitionTime) is kept
+
+
+def test_what_was_not_read_yet_is_judged_all_the_same(tmp_path):
+    path = tmp_path / "in.dcm"
+    path.write_bytes(planted(radiograph(None, (32, 48))))
+    ds = pydicom.dcmread(path, defer_size=4)
+    cleaned(ds)
+    data = media.encode_file(ds).upper()
+    assert not [name for name in NAMES if name.encode() in data]
+
+
 def test_numbers_are_no_hiding_place():
     ds = image(RedPaletteColorLookupTableDescriptor=[256, 0, 16])
     ds.add_new(0x00189310, "FD", struct.unpack("<d", b"KOWALSKI")[0])  # Table Feed per Rotation, one value
@@ -184,6 +201,37 @@ def test_numbers_are_no_hiding_place():
     cleaned(ds)
     assert b"KOWALSKI" not in media.encode_file(ds)
     assert list(ds.RedPaletteColorLookupTableDescriptor) == [256, 0, 16]
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr"), [(0x00080070, "US"), (0x00080008, "UL"), (0x00280010, "US"), (0x00280011, "SS")]
+)
+def test_a_short_name_is_no_number_where_no_such_number_belongs(tag, vr):
+    ds = image()
+    ds[tag] = raw_element(tag, vr, b"DOE^JOHN"[: 8 if vr == "UL" else 6])
+    assert b"DOE^JO" in media.encode_file(ds)  # the control
+    assert b"DOE^JO" not in media.encode_file(cleaned(ds))
+
+
+def test_a_name_is_found_in_numbers_in_its_own_bytes():
+    name = "Weißß".encode("latin-1")
+    for holder, kept in (("Weißß", False), ("Somebody", True)):
+        ds = image(PatientName=holder)
+        ds.SpecificCharacterSet = "ISO_IR 100"
+        ds[0x00189073] = raw_element(0x00189073, "FD", b"\1\2\3" + name)  # Acquisition Duration, one value
+        assert (name in media.encode_file(cleaned(ds))) is kept
+
+
+@pytest.mark.parametrize(
+    "keyword", ["CodeValue", "CodeMeaning", "CodingSchemeDesignator", "CodingSchemeVersion"]
+)
+def test_a_coded_entry_outside_of_a_sequence_is_judged_too(keyword):
+    ds = image(**{keyword: "KOWALSKI"})
+    assert "KOWALSKI" not in str(cleaned(ds))
+    inner = image()
+    inner.ReferencedImageSequence = Sequence([Dataset()])
+    setattr(inner.ReferencedImageSequence[0], keyword, "KOWALSKI")
+    assert "KOWALSKI" not in str(cleaned(inner))
 
 
 def test_a_look_up_table_longer_than_its_descriptor_goes():

@@ -52,32 +52,31 @@ class Attributes:
 
     def _dataset(self, dataset: Dataset) -> bool:
         """Clean a data set in place; whether it has attributes of a coded entry."""
-        creators: dict[tuple[int, int], str] | None = None
-        kept_blocks: set[tuple[int, int]] = set()
+        kept_creators: set[int] = set()
         removed: list[BaseTag] = []
         coded = False
         for key, item in list(dataset.items()):
             tag = int(key)
             kept: Item | None = None
             try:
+                present = _read(dataset, key, item)
                 if not tag & _PRIVATE:
                     rule = self._rule(tag)
                     coded |= rule.keyword in codes.KEYWORDS
-                    kept = self._public(dataset, tag, item, rule)
+                    kept = self._public(dataset, tag, present, rule)
                 elif self._options.retain_safe_private and tag & 0xFFFF > 0xFF:
-                    creators = _creators(dataset) if creators is None else creators
-                    block = (tag >> 16, tag >> 8 & 0xFF)
-                    kept = self._private(dataset, tag, item, creators.get(block, ""))
-                    if kept is not None:
-                        kept_blocks.add(block)
+                    kept = self._private(dataset, tag, present)
             except Exception:  # noqa: BLE001  # a value that no parser reads is no value to keep
                 kept = None
             if kept is None:
                 removed.append(key)
-            elif kept is not item:
+                continue
+            if kept is not item:
                 dataset[key] = kept
+            if tag & _PRIVATE:
+                kept_creators.add(_creator_tag(tag))
         for key in removed:
-            if not kept_blocks or (key >> 16, key & 0xFFFF) not in kept_blocks:
+            if key not in kept_creators:
                 del dataset[key]
         return coded
 
@@ -109,8 +108,10 @@ class Attributes:
             return self._values.as_it_is(dataset[item.tag])
         return self._values.judge(dataset, item, vr, rule)
 
-    def _private(self, dataset: Dataset, tag: int, item: Item, creator: str) -> Item | None:
-        vr = safe_vr(creator, tag)
+    def _private(self, dataset: Dataset, tag: int, item: Item) -> Item | None:
+        creator = _creator_tag(tag)
+        said = text_of(dataset.get_item(creator)).strip(" \0") if creator in dataset else ""
+        vr = safe_vr(said, tag)
         if vr is None:
             return None
         rule = Rule(JUDGE, "", vr, "", (1, None))
@@ -148,10 +149,12 @@ class Attributes:
         return not coded or codes.clean_code(item, self._values.named)
 
 
-def _creators(dataset: Dataset) -> dict[tuple[int, int], str]:
-    """Private Creators of a data set, by group and block number (PS3.5 7.8.1)."""
-    return {
-        (int(tag) >> 16, int(tag) & 0xFF): text_of(item).strip(" \0")
-        for tag, item in dataset.items()
-        if tag.is_private_creator
-    }
+def _creator_tag(tag: int) -> int:
+    """Tag of the Private Creator of a private attribute's block (PS3.5 7.8.1)."""
+    return tag & 0xFFFF0000 | tag >> 8 & 0xFF
+
+
+def _read(dataset: Dataset, key: BaseTag, item: Item) -> Item:
+    """The element with its value, if reading it was deferred."""
+    deferred = isinstance(item, RawDataElement) and item.value is None and item.length
+    return dataset[key] if deferred else item

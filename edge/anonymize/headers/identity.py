@@ -35,6 +35,7 @@ _DEVICE = _tags("StationName", "DeviceSerialNumber")
 _PATIENT_NAME, _PATIENT_ID, _ISSUER, _BIRTH_DATE = 0x00100010, 0x00100020, 0x00100021, 0x00100030
 _STUDY = 0x0020000D
 _PARTS = re.compile(r"[\^=\s,;:/\\._()-]+")
+_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _DIGITS = re.compile(r"\d{6,}")
 _TITLES = frozenset({"DR", "MD", "MR"})
 """They stand in names and name nobody; MR is a modality too."""
@@ -66,8 +67,22 @@ def naming_words(dataset: Dataset, options: Options | None = None) -> frozenset[
         found = sites if tag in places else people
         for text in texts:
             found |= _words(text)
+            if tag == _BIRTH_DATE:
+                found |= _spelt(text)
     # A place may be called after what is done there: a chest clinic does not make CHEST a name.
     return frozenset(people | (sites - vocabulary()))
+
+
+def _spelt(birth: str) -> set[str]:
+    """Other ways to write a date in digits."""
+    match = _DATE.fullmatch(birth.strip())
+    if match is None:
+        return set()
+    year, month, day = match.groups()
+    return {
+        *(year[2:] + month + day, day + month + year, month + day + year),
+        *(day + month + year[2:], month + day + year[2:]),
+    }
 
 
 def _words(text: str) -> set[str]:

@@ -99,11 +99,10 @@ def number_string(text: str, vr: str, vm: VM, keyword: str, names: Collection[st
         value = part.strip()
         if not syntax.fullmatch(value):
             return None
-        if len(value) > 5:
-            if _IDENTIFIER.fullmatch(value) and keyword not in _LARGE:
-                return None
-            if value in names:
-                return None
+        if _IDENTIFIER.fullmatch(value) and keyword not in _LARGE:
+            return None
+        if len(value) > 5 and value in names:
+            return None
     return text
 
 
