@@ -163,6 +163,23 @@ def test_an_unknown_value_type_goes(value_type):
     assert "121106" not in by_name(ds)
 
 
+def test_content_items_hide_nothing_beside_their_value():
+    hiding = content("CONTAINER", ("DCM", "126010", "Imaging Measurements"))
+    hiding.CodeValue = "KOWALSKI"
+    uid = content("UIDREF", ("DCM", "112040", "Tracking Unique Identifier"), UID="KOWALSKI")
+    both = content("UIDREF", ("DCM", "112002", "Series"), UID="1.2.3", TextValue="KOWALSKI")
+    both.PersonName = "KOWALSKI"
+    linked = Dataset()
+    linked.RelationshipType, linked.ReferencedContentItemIdentifier = "CONTAINS", [1, 2]
+    linked.CodeMeaning = "KOWALSKI"
+    ds = report()
+    ds.ContentSequence = Sequence([hiding, uid, both, linked])
+    assert everything(ds).count("KOWALSKI") == 5  # the control
+    headers.clean(ds, Remap(KEY, "p"), headers.Options(retain_uids=True))
+    assert "KOWALSKI" not in everything(ds)
+    assert by_name(ds)["112002"].UID == "1.2.3"
+
+
 def test_context_of_an_acquisition_is_a_content_tree_too():
     ds = Dataset()
     ds.PatientID = "1"

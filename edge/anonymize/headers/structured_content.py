@@ -19,6 +19,7 @@ from pydicom.sequence import Sequence
 from edge.anonymize.headers import codes
 from edge.anonymize.headers.options import Options
 from edge.anonymize.headers.profile import Action, resolve
+from edge.anonymize.headers.values import is_uid
 
 _DATES = frozenset({"DATE", "TIME", "DATETIME"})
 _VALUES = {
@@ -64,7 +65,7 @@ def action(scheme: str, code: str, value_type: str, options: Options) -> tuple[A
 def clean_content(
     items: Iterable[Dataset],
     options: Options,
-    clean: Callable[[Dataset], object],
+    clean: Callable[[Dataset], bool],
     named: Callable[[str], bool],
 ) -> list[Dataset]:
     """The content items that may stay, cleaned, with their children.
@@ -72,20 +73,20 @@ def clean_content(
     Args:
         items: of Content Sequence or another sequence of content items.
         options: those in force.
-        clean: applies Table E.1-1 to an item in place; for nested Content Sequences it comes back here.
+        clean: applies Table E.1-1 to an item in place, False if it may not stay; for nested Content
+            Sequences it comes back here.
         named: whether a text holds a word that names somebody.
     """
     return [item for item in items if _stays(item, options, clean, named)]
 
 
 def _stays(
-    item: Dataset, options: Options, clean: Callable[[Dataset], object], named: Callable[[str], bool]
+    item: Dataset, options: Options, clean: Callable[[Dataset], bool], named: Callable[[str], bool]
 ) -> bool:
     value_type = str(item.get("ValueType", "") or "").strip()
     names = list(item.get("ConceptNameCodeSequence", None) or [])
     if not value_type:  # by reference: nothing but the position of another item
-        clean(item)
-        return "ReferencedContentItemIdentifier" in item
+        return clean(item) and "ReferencedContentItemIdentifier" in item
     if value_type not in _VALUES or len(names) > 1 or (not names and value_type in _NEED_A_NAME):
         return False
     concept = codes.of(names[0]) if names else ("", "")
@@ -99,7 +100,8 @@ def _stays(
         item.get(_VALUES[value_type], None) if act == "K" and value_type in {"TEXT", "UIDREF"} else None
     )
     title = codes.meaning(*concept) or concept[1]
-    clean(item)
+    if not clean(item):
+        return False
     if names:
         _name(item, concept, concept[1] if named(title) else title)
     return _settle(item, value_type, act, original, concept, named)
@@ -127,7 +129,7 @@ def _settle(
             item.TextValue = "REMOVED"
     elif value_type == "PNAME":
         item.PersonName = "REMOVED"
-    elif value_type == "UIDREF" and act == "K" and original is not None:
+    elif value_type == "UIDREF" and act == "K" and is_uid(str(original)) and not named(str(original)):
         item.UID = str(original)
     elif value_type == "NUM" and concept == _SUBJECT_AGE:
         for measured in item.get("MeasuredValueSequence", None) or []:
