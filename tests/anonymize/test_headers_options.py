@@ -61,6 +61,13 @@ def test_retain_uids_keeps_uids_but_none_that_names_the_patient():
     assert ds.SeriesInstanceUID.startswith("2.25.")
 
 
+def test_text_in_the_place_of_a_uid_is_not_retained():
+    for vr in ("LO", "UI", "UT", "PN"):
+        ds = image()
+        ds[0x0020000D] = raw_element(0x0020000D, vr, b"KOWALSKI")
+        assert b"KOWALSKI" not in media.encode_file(cleaned(ds, "retain-uids"))
+
+
 def test_what_begins_like_a_standard_uid_is_not_one():
     ds = cleaned(
         image(FrameOfReferenceUID="1.2.840.10008.19610203", StudyInstanceUID="1.2.840.10008.1.4.1.1")

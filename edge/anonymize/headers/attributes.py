@@ -19,6 +19,8 @@ from edge.anonymize.headers.safe_private import safe_vr
 
 _TIMES = frozenset({"DA", "DT", "TM"})
 _RETAINED_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN", "UR"})
+_NAMES_RETAINED = frozenset({"device", "institution"})
+"""Options under which text stays as it is; other text that is kept is cleaned (E.3.7)."""
 _CHARACTER_SET = 0x00080005
 _GRAPHIC_ANNOTATIONS = 0x00700001
 _CONTENT = 0x0040A730
@@ -98,13 +100,13 @@ class Attributes:
             return encoded(item, vr, "")
         if rule.action == "D":
             return dummy(item, vr)
-        if rule.action == "U" or (rule.action == "K" and vr == "UI"):
+        if rule.action == "U" or "UI" in {vr, rule.vr}:
             return self._values.uids(item, keep=rule.action == "K")
         if rule.action == "C" and vr in _TIMES:
             return self._values.moved(item, vr)
         if rule.action == "C" and rule.option == "device":
             return self._values.equipment(item, vr)
-        if rule.action == "K" and vr in _RETAINED_TEXT and rule.option != "patient":
+        if rule.action == "K" and vr in _RETAINED_TEXT and rule.option in _NAMES_RETAINED:
             return self._values.as_it_is(dataset[item.tag])
         return self._values.judge(dataset, item, vr, rule)
 
