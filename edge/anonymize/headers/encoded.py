@@ -30,6 +30,14 @@ def raw_element(tag: int, vr: str, value: bytes, *, little_endian: bool = True) 
     return RawDataElement(BaseTag(tag), vr, len(value), value, 0, False, little_endian)
 
 
+def encoded_element(element: RawDataElement) -> bytes:
+    """An element of `raw_element` in Explicit VR Little Endian."""
+    out: list[bytes] = []
+    value = element.value or b""
+    _write_header(out, element.tag, element.VR or "UN", len(value))
+    return b"".join((*out, value))
+
+
 def text_of(item: DataElement | RawDataElement) -> str:
     """A value as text, its values parted by backslashes; other scripts are not decoded."""
     value: Any = item.value

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import struct
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from edge.anonymize.headers.encoded import encode, parts, raw_element, text_of
+from edge.anonymize.headers.encoded import encode, encoded_element, parts, raw_element, text_of
 
 IMPLEMENTATION = UID("2.25.302385391843120127634129411184713904921")
 """Implementation Class UID of this product: a UUID made once."""
@@ -33,19 +34,20 @@ def file_meta(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> FileMet
 
 def meta_of(sop_class: str, instance: str, syntax: str = ExplicitVRLittleEndian) -> FileMetaDataset:
     """File Meta Information for an object of this SOP class and instance, with its group length."""
-    uids = {
-        0x00020002: sop_class,
-        0x00020003: instance,
-        0x00020010: syntax,
-        0x00020012: IMPLEMENTATION,
-    }
     meta = FileMetaDataset()
-    meta[0x00020001] = raw_element(0x00020001, "OB", b"\0\1")
-    for tag, uid in uids.items():
-        meta[tag] = raw_element(tag, "UI", uid.encode())
-    meta[0x00020013] = raw_element(0x00020013, "SH", _NAME.encode())
+    for element in _elements(sop_class, instance, syntax):
+        meta[element.tag] = element
     meta[0x00020000] = raw_element(0x00020000, "UL", struct.pack("<L", len(encode(meta))))
     return meta
+
+
+def _elements(sop_class: str, instance: str, syntax: str) -> list[RawDataElement]:
+    uids = {0x00020002: sop_class, 0x00020003: instance, 0x00020010: syntax, 0x00020012: IMPLEMENTATION}
+    return [
+        raw_element(0x00020001, "OB", b"\0\1"),
+        *(raw_element(tag, "UI", uid.encode()) for tag, uid in uids.items()),
+        raw_element(0x00020013, "SH", _NAME.encode()),
+    ]
 
 
 def encode_file(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
@@ -58,7 +60,9 @@ def encode_file(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes
     sop_class, instance = (
         text_of(dataset.get_item(tag)).rstrip(" \0") for tag in (_SOP_CLASS, _SOP_INSTANCE)
     )
-    return b"".join((head(meta_of(sop_class, instance, syntax)), *parts(dataset)))
+    body = b"".join(map(encoded_element, _elements(sop_class, instance, syntax)))
+    length = encoded_element(raw_element(0x00020000, "UL", struct.pack("<L", len(body))))
+    return b"".join((_PREAMBLE, b"DICM", length, body, *parts(dataset)))
 
 
 def head(meta: FileMetaDataset) -> bytes:
