@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.anonymize.files.names import Names
     from edge.anonymize.files.one_file import POLICY
     from edge.anonymize.files.workers import Setup
-    from edge.anonymize.headers.clean import METHOD
+    from edge.anonymize.headers.options import Options, UnknownOptionError
     from edge.anonymize.headers.remap import KeyFileError, new_key, read_key
     from edge.settings import Source
 
@@ -163,6 +163,11 @@ def run(args: argparse.Namespace) -> int:
         Source.model_validate(source)
     except (ValueError, ValidationError):
         return _refuse("--keep: expected four shares as left,top,right,bottom, such as 0.2,0.1,0.8,0.9")
+    names = profile_arguments.chosen(args)
+    try:
+        method = Options.from_names(names).method()
+    except UnknownOptionError as error:
+        return _refuse(f"--option: {error}")
     try:
         if args.new_key:
             new_key(args.key)
@@ -173,7 +178,6 @@ def run(args: argparse.Namespace) -> int:
         args.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return _refuse(f"OUT: {error.strerror}")
-    names = profile_arguments.chosen(args)
     job = archive.Job(
         source=source_dir,
         out=args.output.resolve(),
@@ -186,7 +190,7 @@ def run(args: argparse.Namespace) -> int:
             "format": journal.FORMAT,
             "software": __version__,
             "policy": POLICY,
-            "headers": METHOD,
+            "headers": "; ".join(method),
             "options": [*names, *([f"keep={args.keep}"] if args.keep else [])],
             "key": Names(key).key_id(),
         },

@@ -16,10 +16,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from edge.anonymize.detectors import Detectors
-from edge.anonymize.files import burned_in, kinds, palette, profile, stored
+from edge.anonymize.files import burned_in, kinds, palette, stored
 from edge.anonymize.files.burned_in import BurnedIn
 from edge.anonymize.files.report import FileHeld
 from edge.anonymize.headers import clean as headers
+from edge.anonymize.headers import media
 from edge.anonymize.headers.remap import Remap
 from edge.anonymize.scanner.anonymizer import kept_regions
 from edge.imaging import dicom
@@ -131,7 +132,7 @@ def encode(looked: Looked, remap: Remap, options: headers.Options) -> Iterator[b
 
 
 def _cleaned(original: Dataset, remap: Remap, options: headers.Options) -> Dataset:
-    words = headers.naming_words(original)
+    words = headers.naming_words(original, options)
     result = Dataset()
     for tag in original.keys():  # noqa: SIM118  # iterating gives elements, and would parse each
         if tag < _PIXELS:
@@ -164,7 +165,7 @@ def _bare(dataset: Dataset) -> bytes:
 
 def _file(dataset: Dataset) -> bytes:
     """PS3.10 file, with file meta information and preamble of our own."""
-    dataset.file_meta = profile.file_meta(dataset)
+    dataset.file_meta = media.file_meta(dataset)
     dataset.preamble = b"\0" * 128
     return _saved(dataset, enforce_file_format=True)
 

@@ -24,10 +24,10 @@ from typing import Any
 import cv2
 
 from edge.anonymize.detectors import load_detectors
-from edge.anonymize.files import profile
 from edge.anonymize.files.one_file import FileAnonymizer, How
 from edge.anonymize.files.staged import OutputFailed
 from edge.anonymize.files.workers import MAX_MESSAGE
+from edge.anonymize.headers.options import Options
 from edge.settings import Anonymize, Source
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -84,7 +84,7 @@ def _serve(link: _Link, parent: int) -> None:
     how = How(
         key=bytes.fromhex(setup["key"]),
         settings=settings,
-        options=profile.options(setup["options"]),
+        options=Options.from_names(setup["options"]),
         source=Source.model_validate(setup["source"]),
         most_bytes=setup["memory"] // _INPUT_SHARE,
     )
