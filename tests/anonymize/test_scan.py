@@ -87,6 +87,14 @@ def test_a_face_of_the_last_look_is_looked_for_again_where_it_was():
     assert abs(box.left - 150) < 2
 
 
+def test_a_face_is_looked_for_again_where_it_was_when_looks_take_turns_at_two_scales():
+    look = TrackingScan(Near())
+    frame = job(300, 100, 40).frame
+    assert len(look(Job(frame, 0, (360, 640), frame=frame))) == 1
+    (box,) = look(Job(np.full((180, 320, 3), 60, np.uint8), 1, (360, 640), scale=(2.0, 2.0), frame=frame))
+    assert abs(box.left - 150) < 2
+
+
 def test_a_detector_that_cannot_look_closer_looks_at_the_small_picture_alone():
     class Plain:
         name, sha256 = "plain", b"p" * 32

@@ -47,10 +47,12 @@ class TrackingScan:
         """Boxes of faces in the pixels of ``job.image``; raises DetectorUnavailable."""
         (found,) = self._faces.candidates(rgb(job.image)[None])
         sure = [box for box in found if box.score >= self._faces.sure]
-        doubtful = worth_a_look(sure, found[len(sure) :], self._last)
+        # Looks take turns at different scales; what is remembered is where it was in the frame.
+        last = [box.scaled(1 / job.scale[0], 1 / job.scale[1]) for box in self._last]
+        doubtful = worth_a_look(sure, found[len(sure) :], last)
         if doubtful and job.frame is not None:
             sure = suppress_overlaps([*sure, *self._closer(job, doubtful)])
-        self._last = tuple(sure)
+        self._last = tuple(box.scaled(*job.scale) for box in sure)
         return sure
 
     def _closer(self, job: Job, places: Sequence[Box]) -> list[Box]:

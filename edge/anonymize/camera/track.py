@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 from edge.anonymize.geometry import Box
 
 HELD = 4
-"""Earlier detections that still count: the rotated looks take turns, and a detector flickers."""
+"""Earlier detections that still count: looks at two scales take turns, and a detector flickers."""
 _UNSURE = 0.5
 """Sizes by which the mask of a face that one side alone has seen is widened all round."""
 _MOTION = 0.25
 """Share of the motion between two detections by which their common mask is widened."""
+_GROWTH = 1.6
+"""How much larger a face may be in the next look and still be taken for the same."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ def face_masks(
     as it may have come from or gone anywhere. A face that only earlier or later looks saw stays
     masked, too.
 
+    One that they followed to a place that is masked is that face, and its way there stays bare.
+
     Args:
         glimpses: all detections that are known, in any order.
         at_ns: when the frame was captured.
@@ -89,7 +94,7 @@ def face_masks(
         masks += [_unsure(box, scale) for box in alone]
     faces = len(pairs) + len(alone)
     near = [*first, *second]
-    for box in _others(glimpses, at_ns, shape):
+    for box in _lost(glimpses, at_ns, shape):
         if all(box.overlap(other) < 0.2 for other in near):
             masks.append(_unsure(box, scale))
             near.append(box)
@@ -97,11 +102,22 @@ def face_masks(
     return masks, faces
 
 
-def _others(glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int]) -> list[Box]:
+def _lost(glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int]) -> list[Box]:
+    """What farther looks saw and the next look nearer to the frame has not, nearest first."""
     same = sorted((g for g in glimpses if g.shape == shape), key=lambda g: g.at_ns)
-    earlier = [g for g in same if g.at_ns <= at_ns][-(HELD + 1) :]
-    later = [g for g in same if g.at_ns > at_ns]
-    return [box for g in (*earlier[::-1], *later) for box in g.boxes]
+    earlier = [g for g in same if g.at_ns <= at_ns][: -(HELD + 2) : -1]
+    later = [g for g in same if g.at_ns >= at_ns]
+    lost = []
+    for looks in (earlier, later):
+        for nearer, farther in pairwise(looks):
+            gone = {id(a) for a, b in match(farther.boxes, nearer.boxes) if _one_face(a, b)}
+            lost += [box for box in farther.boxes if id(box) not in gone]
+    return lost
+
+
+def _one_face(a: Box, b: Box) -> bool:
+    small, large = sorted((a.width, b.width))
+    return large <= _GROWTH * small and _distance(a, b) <= large
 
 
 def _unsure(box: Box, scale: float) -> Box:
