@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -21,14 +22,14 @@ _GROWTH = 1.6
 """How much larger a face may be in the next look and still be taken for the same."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Glimpse:
-    """What a detector saw in the frame captured at ``at_ns``, of ``shape`` (rows, columns)."""
+    """What a detector saw in the frame captured at ``at_ns``, of ``shape`` (rows, columns); equal to itself."""
 
     at_ns: int
     shape: tuple[int, int]
     boxes: tuple[Box, ...]
-    scene: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    scene: NDArray[np.float32] | None = field(default=None, repr=False)
     """Thumbnail of what was looked at, for text; see `edge.anonymize.camera.scene`."""
 
 
@@ -62,7 +63,7 @@ def match(before: Sequence[Box], after: Sequence[Box]) -> list[tuple[Box, Box]]:
 
 def face_masks(
     glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int], scale: float
-) -> tuple[list[Box], int]:
+) -> tuple[tuple[Box, ...], int]:
     """Masks on the frame at ``at_ns``, and how many faces they stand for.
 
     The union of the detections on both sides, each ``scale`` times as large; where both saw the
@@ -78,6 +79,13 @@ def face_masks(
         shape: its rows and columns.
         scale: how much larger than the detected face the mask is.
     """
+    return _face_masks(tuple(glimpses), at_ns, shape, scale)
+
+
+@lru_cache(maxsize=64)  # asked for several times while a frame waits
+def _face_masks(
+    glimpses: tuple[Glimpse, ...], at_ns: int, shape: tuple[int, int], scale: float
+) -> tuple[tuple[Box, ...], int]:
     before, after = bracket(glimpses, at_ns, shape)
     first = list(before.boxes) if before is not None else []
     second = list(after.boxes) if after is not None and after is not before else []
@@ -99,7 +107,7 @@ def face_masks(
             masks.append(_unsure(box, scale))
             near.append(box)
             faces += 1
-    return masks, faces
+    return tuple(masks), faces
 
 
 def _lost(glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int]) -> list[Box]:
@@ -107,12 +115,17 @@ def _lost(glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int]) -> li
     same = sorted((g for g in glimpses if g.shape == shape), key=lambda g: g.at_ns)
     earlier = [g for g in same if g.at_ns <= at_ns][: -(HELD + 2) : -1]
     later = [g for g in same if g.at_ns >= at_ns]
-    lost = []
+    lost: list[Box] = []
     for looks in (earlier, later):
         for nearer, farther in pairwise(looks):
-            gone = {id(a) for a, b in match(farther.boxes, nearer.boxes) if _one_face(a, b)}
-            lost += [box for box in farther.boxes if id(box) not in gone]
+            lost += _lost_between(farther, nearer)
     return lost
+
+
+@lru_cache(maxsize=512)  # the same two looks count for many frames
+def _lost_between(farther: Glimpse, nearer: Glimpse) -> tuple[Box, ...]:
+    followed = {id(a) for a, b in match(farther.boxes, nearer.boxes) if _one_face(a, b)}
+    return tuple(box for box in farther.boxes if id(box) not in followed)
 
 
 def _one_face(a: Box, b: Box) -> bool:
