@@ -95,6 +95,14 @@ def test_a_face_is_looked_for_again_where_it_was_when_looks_take_turns_at_two_sc
     assert abs(box.left - 150) < 2
 
 
+def test_a_part_of_the_frame_is_looked_at_closer_in_its_place():
+    frame = job(400, 200).frame
+    part = Job(frame[100:300:2, 200:520:2], 0, (360, 640), offset=(200, 100), scale=(2.0, 2.0), frame=frame)
+    (box,) = TrackingScan(Near())(part)
+    at = part.in_frame(box)
+    assert np.allclose((at.left, at.top, at.right, at.bottom), (400, 200, 416, 216), atol=1.5)
+
+
 def test_a_detector_that_cannot_look_closer_looks_at_the_small_picture_alone():
     class Plain:
         name, sha256 = "plain", b"p" * 32

@@ -41,6 +41,8 @@ TEXT_EVERY = 24
 _PERSON = 1.5
 """How much larger than a face's mask the part is in which change is taken for the person's motion."""
 _TEXTS_KEPT = 24
+_AROUND = 0.08
+"""Share of the frame round its kept part that is looked at, too: a face half inside is known by the rest."""
 TEXT_MAX_AGE_NS = 3_000_000_000
 _REPLAY_MAX_AGE_NS = 60_000_000_000
 _MAX_PENDING = 90
@@ -218,11 +220,27 @@ class CameraAnonymizer:
 
     def _face_job(self, waiting: _Waiting) -> Job:
         rows, columns = waiting.shape
+        left, top, right, bottom = self._keep_box(rows, columns)
+        x, y = round(_AROUND * columns), round(_AROUND * rows)
+        left, top, right, bottom = (
+            max(0, left - x),
+            max(0, top - y),
+            min(columns, right + x),
+            min(rows, bottom + y),
+        )
+        crop = waiting.pixels[top:bottom, left:right]
         # Fine and coarse by turns: small faces are found in the one, near and half-covered ones in the other.
         self._looks += 1
-        small = shrink(waiting.pixels, self._settings.face_width >> self._looks % 2)
-        scale = (columns / small.shape[1], rows / small.shape[0])
-        return Job(small, waiting.where.captured_ns, waiting.shape, scale=scale, frame=waiting.pixels)
+        width = self._settings.face_width >> self._looks % 2
+        small = shrink(crop, max(1, round(width * crop.shape[1] / columns)))
+        return Job(
+            small,
+            waiting.where.captured_ns,
+            waiting.shape,
+            offset=(left, top),
+            scale=(crop.shape[1] / small.shape[1], crop.shape[0] / small.shape[0]),
+            frame=waiting.pixels,
+        )
 
     def _waiting(self, pixels: Pixels, where: Where) -> _Waiting:
         arrived_ns = self._clock()

@@ -48,26 +48,25 @@ class TrackingScan:
         (found,) = self._faces.candidates(rgb(job.image)[None])
         sure = [box for box in found if box.score >= self._faces.sure]
         # Looks take turns at different scales; what is remembered is where it was in the frame.
-        last = [box.scaled(1 / job.scale[0], 1 / job.scale[1]) for box in self._last]
+        last = [job.in_picture(box) for box in self._last]
         doubtful = worth_a_look(sure, found[len(sure) :], last)
         if doubtful and job.frame is not None:
             sure = suppress_overlaps([*sure, *self._closer(job, doubtful)])
-        self._last = tuple(box.scaled(*job.scale) for box in sure)
+        self._last = tuple(job.in_frame(box) for box in sure)
         return sure
 
     def _closer(self, job: Job, places: Sequence[Box]) -> list[Box]:
         assert job.frame is not None
         crops, back = [], []
         for place in places:
-            crop, x, y, scale = _crop(job.frame, place.scaled(*job.scale))
+            crop, x, y, scale = _crop(job.frame, job.in_frame(place))
             crops.append(crop)
             back.append((x, y, scale))
         result = []
         for boxes, (x, y, scale) in zip(self._faces.candidates(np.stack(crops)), back, strict=True):
             for box in boxes:
                 if box.score >= self._faces.sure:
-                    at = box.scaled(scale, scale).shifted(x, y)
-                    result.append(at.scaled(1 / job.scale[0], 1 / job.scale[1]))
+                    result.append(job.in_picture(box.scaled(scale, scale).shifted(x, y)))
         return result
 
 
