@@ -22,7 +22,8 @@ boxes = st.builds(
 def test_a_face_that_was_lost_is_looked_for_and_the_looks_are_bounded(sure, unsure, last):
     places = worth_a_look(sure, unsure, last)
     assert len(places) <= MOST
-    lost = [box for box in last if all(box.overlap(other) <= 0.3 for other in sure)]
+    assert all(box.width <= 2 * CROP / 5 for box in places)
+    lost = [box for box in last if box.width <= 50 and all(box.overlap(other) <= 0.3 for other in sure)]
     if lost:
         assert places[0] == lost[0]
     for place in places:

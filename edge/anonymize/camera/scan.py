@@ -71,12 +71,16 @@ class TrackingScan:
 
 
 def worth_a_look(sure: Sequence[Box], unsure: Sequence[Box], last: Sequence[Box]) -> list[Box]:
-    """Where to look closer: faces of the last look that the scan has not, then the likeliest finds. Pure."""
+    """Where to look closer: faces of the last look that the scan has not, then the likeliest finds. Pure.
+
+    Not at large ones: a closer look would show less of them than the picture does.
+    """
     lost = [box for box in last if all(box.overlap(other) <= _SAME for other in sure)]
     likely = sorted(unsure, key=lambda box: -box.score)
     places: list[Box] = []
     for box in [*lost, *likely]:
-        if all(box.overlap(other) <= _SAME for other in [*sure, *places]):
+        large = _AROUND * max(box.width, box.height) / 2 > CROP
+        if not large and all(box.overlap(other) <= _SAME for other in [*sure, *places]):
             places.append(box)
     return places[:MOST]
 
