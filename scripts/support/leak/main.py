@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from support.leak import budget, report, run_video, sheet
+from support.leak import budget, report, run_peers, run_video, sheet
 from support.leak.video_cases import cases
 from trainer.detectors.faces import portraits
 
@@ -20,6 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("what", choices=("leak", "budget"))
     parser.add_argument("--cases", type=int, help="only so many cases (default: all 3,240)")
+    parser.add_argument("--peers", type=int, default=0, help="deface, too, on the first so many cases")
     parser.add_argument("--json", type=Path, help="write every figure here")
     parser.add_argument("--sheet", type=Path, default=_ROOT / ".cache" / "leak" / "sheet.jpg",
                         help="contact sheet of real pictures; not for committing")  # fmt: skip
@@ -37,10 +38,17 @@ def main() -> int:
     rows = report.rows(planned, results)
     print(report.markdown(rows))
     print(f"control, anonymization off: {len(results)} of {len(results)} cases show their identity")
+    peers = run_peers.run(planned[: args.peers], str(data)) if args.peers else []
+    if peers:
+        print(run_peers.markdown(results, peers))
     sheet.write(args.sheet, planned, results, str(data))
     if args.json:
-        both = {"rows": [asdict(row) for row in rows], "cases": [asdict(result) for result in results]}
-        args.json.write_text(json.dumps(both, indent=1) + "\n", encoding="utf-8")
+        everything = {
+            "rows": [asdict(row) for row in rows],
+            "cases": [asdict(result) for result in results],
+            "peers": [asdict(peer) for peer in peers],
+        }
+        args.json.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
