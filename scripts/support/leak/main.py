@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from support.leak import budget, report, run_peers, run_video, sheet
+from support.leak import budget, real_videos, report, run_peers, run_video, sheet
 from support.leak.video_cases import cases
 from trainer.detectors.faces import portraits
 
@@ -38,6 +38,8 @@ def main() -> int:
     rows = report.rows(planned, results)
     print(report.markdown(rows))
     print(f"control, anonymization off: {len(results)} of {len(results)} cases show their identity")
+    real = list(real_videos.run(data / "faces" / "files", run_video.detectors()))
+    print(real_videos.markdown(real))
     peers = run_peers.run(planned[: args.peers], str(data)) if args.peers else []
     if peers:
         print(run_peers.markdown(results, peers))
@@ -46,6 +48,7 @@ def main() -> int:
         everything = {
             "rows": [asdict(row) for row in rows],
             "cases": [asdict(result) for result in results],
+            "real videos": [asdict(each) for each in real],
             "peers": [asdict(peer) for peer in peers],
         }
         args.json.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")

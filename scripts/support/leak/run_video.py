@@ -77,7 +77,8 @@ def compositor(data: str) -> Compositor:
 
 
 @cache
-def _detectors() -> Detectors:
+def detectors() -> Detectors:
+    """The box's own, with text looked for in the self-test alone."""
     found = load_detectors(Anonymize())
     if found.problems:
         raise SystemExit("; ".join(found.problems))
@@ -86,7 +87,7 @@ def _detectors() -> Detectors:
 
 def run_case(case: VideoCase, data: str, settings: Anonymize | None = None) -> CaseResult:
     """One clip through the camera room, in its own time, as a replay."""
-    camera = CameraAnonymizer(_SOURCE, settings or Anonymize(), _detectors(), realtime=False)
+    camera = CameraAnonymizer(_SOURCE, settings or Anonymize(), detectors(), realtime=False)
     result = CaseResult(case.number, case.identity)
     truths, outcomes = {}, []
     for index, (pixels, truth) in enumerate(compositor(data).clip(case)):
@@ -135,7 +136,7 @@ def leaked(result: CaseResult) -> bool:
 
 def emitted_and_raw(case: VideoCase, data: str, wanted: int) -> tuple[Pixels, Pixels | None]:
     """One frame of a case, raw, and as it left; None if it was held back. For the pictures."""
-    camera = CameraAnonymizer(_SOURCE, Anonymize(), _detectors(), realtime=False)
+    camera = CameraAnonymizer(_SOURCE, Anonymize(), detectors(), realtime=False)
     outcomes, kept = [], None
     for index, (pixels, _) in enumerate(compositor(data).clip(case)):
         kept = pixels if index == wanted else kept
