@@ -42,6 +42,10 @@ SuppressReason = Literal[
     "text_left",
     "no_bracket",
     "blind",
+    # standing proof
+    "leak_budget_spent",
+    "recall_low",
+    "second_look",
     # classifier
     "classifier_failed",
 ]
