@@ -110,10 +110,9 @@ def decide(evidence: Evidence, policy: Policy, now_ns: int) -> Pass | Held:
         policy: what it needs.
         now_ns: CLOCK_MONOTONIC, in ns.
     """
-    if evidence.standing is not None:
-        return Held(evidence.standing)
-    if evidence.self_test is not None:
-        return Held(evidence.self_test)
+    stop = evidence.standing or evidence.self_test
+    if stop is not None:
+        return Held(stop)
     if evidence.self_test_ns is None or now_ns - evidence.self_test_ns > policy.self_test_max_age_ns:
         return Held("self_test_failed")
     if evidence.obstacle is not None:

@@ -6,10 +6,8 @@ A latch is opened by a person and by nothing else: no time, no clock that steps 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
-Cause = Literal["leak_budget_spent", "recall_low"]
-"""Why a source is latched; also the reason under which its frames are held back."""
+from edge.messages import LatchCause
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Account:
     """What is known of one source. ``spent``: when disagreements were seen, in seconds of running time."""
 
     spent: tuple[float, ...] = ()
-    latched: Cause | None = None
+    latched: LatchCause | None = None
 
     def counting(self, budget: Budget, now: float) -> tuple[float, ...]:
         """The disagreements that count at ``now``; one that lies ahead of the clock counts."""
@@ -39,7 +37,7 @@ def spend(account: Account, budget: Budget, now: float) -> Account:
     return Account(spent, latched)
 
 
-def latch(account: Account, cause: Cause) -> Account:
+def latch(account: Account, cause: LatchCause) -> Account:
     """Latched for ``cause``, unless it is already for another."""
     return replace(account, latched=account.latched or cause)
 

@@ -1,7 +1,7 @@
 """The canary: a known face and a known text in a copy of a live frame, cleaned as a real frame is.
 
-The copy goes through a `CameraAnonymizer` of its own with the source's settings, detectors and self-test, one
-look after the other. What comes out is looked at and forgotten: it has no way to classifier, spool or network.
+The copy goes through a `CameraAnonymizer` of its own with the source's settings, detectors and self-test.
+What comes out is looked at and forgotten: it has no way to classifier, spool or network.
 It takes the fewest looks on which a real frame may leave, so recall in service is not below what is measured.
 """
 
@@ -33,7 +33,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Result:
-    """Whether face and text were covered; None: not planted, or the frame was held back, which proves nothing."""
+    """Whether face and text were covered; None: not planted, or held back, which proves nothing."""
 
     face: bool | None = None
     text: bool | None = None

@@ -7,9 +7,8 @@ drawn again. The face is the self-test's, turned, mirrored, sized, lit and blurr
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -73,11 +72,11 @@ def plant(
     unit = scene.shape[0] / _ROWS
     near = [box.padded(_ROOM, _ROOM) for box in taken]
     face = text = None
-    place = _somewhere(area, near, draw, lambda: _head(unit, draw))
+    place = _somewhere(area, near, draw, lambda _: _head(unit, draw))
     if place is not None:
         near.append(place.box.padded(_ROOM, _ROOM))
         face = place.paste(scene)
-    place = _somewhere(area, near, draw, lambda: _name(unit, draw))
+    place = _somewhere(area, near, draw, lambda tight: _name(unit, draw, tight=tight))
     if place is not None:
         text = place.paste(scene)
     return Planted(scene, face, text)
@@ -121,16 +120,20 @@ class _Thing:
         mixed = opacity * picture + (1 - opacity) * scene[part]
         # Never quite black: that is the fill's own colour.
         scene[part] = np.clip(mixed + 0.5, 1, 255).astype(np.uint8)
-        vital = np.asarray(cv2.warpAffine(self.vital, self.place, size, flags=how), np.uint8)
-        return vital
+        return np.asarray(cv2.warpAffine(self.vital, self.place, size, flags=how), np.uint8)
 
 
-def _somewhere(area: NDArray[np.float32], near: list[Box], draw: np.random.Generator, make: Any) -> Any:
-    """A thing at a place inside of ``area`` that is clear of all boxes, or None if there is none."""
+def _somewhere(
+    area: NDArray[np.float32], near: list[Box], draw: np.random.Generator, make: Callable[[bool], _Thing]
+) -> _Thing | None:
+    """A thing at a place inside of ``area`` that is clear of all boxes, or None if there is none.
+
+    ``make`` is told whether room is tight: half of the tries were in vain.
+    """
     outline = np.ascontiguousarray(area, np.float32)
     low, high = outline.min(axis=0), outline.max(axis=0)
-    for _ in range(_TRIES):
-        thing: _Thing = make()
+    for attempt in range(_TRIES):
+        thing = make(2 * attempt >= _TRIES)
         thing = thing.at(*(float(v) for v in draw.uniform(low, high)))
         box = thing.box
         corners = ((box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom))
@@ -152,28 +155,30 @@ def _head(unit: float, draw: np.random.Generator) -> _Thing:
         picture = np.ascontiguousarray(picture[:, ::-1])  # the box from eyes to mouth lies in its middle
     height = float(np.exp(draw.uniform(*np.log(EYES_TO_MOUTH)))) * unit
     scale = height / (_IN_PICTURE[2, 1] - _IN_PICTURE[0, 1])
-    lit = 255 * (picture / 255.0) ** draw.uniform(0.8, 1.25) * draw.uniform(0.5, 1.2)
-    lit = lit * draw.uniform(0.92, 1.08, 3)
+    light = draw.uniform(0.5, 1.2) * draw.uniform(0.92, 1.08, 3)
+    lit = np.asarray(255 * (picture / 255.0) ** draw.uniform(0.8, 1.25) * light, np.float32)
     # Averaged first: a small head that is merely sampled has edges that no lens makes.
-    lit = cv2.GaussianBlur(lit.astype(np.float32), (0, 0), max(0.3, 0.45 / scale + draw.uniform(0, 0.6)))
+    lit = np.asarray(cv2.GaussianBlur(lit, (0, 0), max(0.3, 0.45 / scale + draw.uniform(0, 0.6))))
     lit += draw.normal(0, draw.uniform(0, 5), lit.shape)
     rows, columns = picture.shape[:2]
-    opacity = np.zeros((rows, columns), np.float32)
-    cv2.ellipse(opacity, *_HEAD, 0, 0, 360, 1.0, -1, cv2.LINE_8)
-    opacity = cv2.GaussianBlur(opacity, (0, 0), 3)
+    head = np.zeros((rows, columns), np.float32)
+    cv2.ellipse(head, *_HEAD, 0, 0, 360, 1.0, -1, cv2.LINE_8)
+    opacity = np.asarray(cv2.GaussianBlur(head, (0, 0), 3), np.float32)
     vital = np.zeros((rows, columns), np.uint8)
     cv2.fillConvexPoly(vital, _IN_PICTURE.astype(np.int32), 255)
     turn = cv2.getRotationMatrix2D((columns / 2, rows / 2), float(draw.uniform(0, 360)), scale)
     turn -= np.array([[0, 0, columns / 2], [0, 0, rows / 2]])
     place = turn.astype(np.float32)
-    return _Thing(np.clip(lit, 1, 255).astype(np.float32), opacity, vital, place, _around(place, rows, columns))
+    return _Thing(
+        np.clip(lit, 1, 255).astype(np.float32), opacity, vital, place, _around(place, rows, columns)
+    )
 
 
-def _name(unit: float, draw: np.random.Generator) -> _Thing:
+def _name(unit: float, draw: np.random.Generator, *, tight: bool) -> _Thing:
     letters, digits = list(string.ascii_uppercase), list(string.digits)
     words = "^".join("".join(draw.choice(letters, draw.integers(4, 9))) for _ in range(2))
-    line = f"{words} {''.join(draw.choice(digits, 4))}"
-    height = draw.uniform(*_LETTERS) * unit
+    line = words[:5] if tight else f"{words} {''.join(draw.choice(digits, 4))}"
+    height = (_LETTERS[0] if tight else draw.uniform(*_LETTERS)) * unit
     font = _FONTS[int(draw.integers(len(_FONTS)))]
     scale = height / 22.0  # a capital of the Hershey fonts is 21 to 22 pixels high at scale 1
     thick = max(1, round(height / draw.uniform(8, 13)))
