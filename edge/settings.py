@@ -233,12 +233,11 @@ class Anonymize(Section):
 
 
 class Proof(Section):
-    """Standing proof: canaries and second looks in service, and what they lead to.
+    """Standing proof: canaries and second looks in service, and what they lead to."""
 
-    A second look costs about 100 ms of a core, so 5 % of one are a look in two seconds, 1,800 an hour. Three
-    objections in an hour are one look in 600: a patient who is missed for good is known within half a minute,
-    a detector that leaks now and then within the hour, and a lone mistake of the second detector stops nothing.
-    """
+    # A second look costs about 100 ms of a core: 5 % of one are a look in two seconds, 1,800 an hour. Three
+    # objections in an hour are one look in 600: who is missed for good is known within half a minute, a
+    # detector that leaks now and then within the hour; a lone mistake of the second detector stops nothing.
 
     canary_every: Seconds = Field(
         written("30 s"),
