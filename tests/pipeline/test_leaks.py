@@ -16,6 +16,7 @@ from edge.pipeline.post import NoRecipientError
 from edge.store import audit
 from edge.store.database import StoreError
 from edge.store.leaks import AUDIT, Kept, LeakLedger
+from edge.wire import codec
 
 
 class Frame:
@@ -33,7 +34,7 @@ class Post:
         if not self.there:
             raise NoRecipientError
         assert (stream, event) == ("events", "leak_alarm")
-        self.sent.append(build(HEAD))
+        self.sent.append(codec.decode(codec.encode(build(HEAD))))  # as it reaches the clinic
 
 
 @pytest.fixture

@@ -12,18 +12,18 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from edge.anonymize.camera.anonymizer import Outcome
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.geometry import Box
 from edge.anonymize.proof.canary import Canary, Material, Result
+from edge.anonymize.proof.consequences import Consequences, Meter
 from edge.anonymize.proof.pace import Pace
 from edge.anonymize.proof.recall import Recall
 from edge.anonymize.proof.second_look import SecondLook
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import CleanFrame, Pixels
-from edge.messages import CanaryRecall, LatchCause, SuppressReason
+from edge.messages import CanaryRecall, SuppressReason
 from edge.settings import Anonymize, Proof, Source
 
 log = logging.getLogger(__name__)
@@ -34,29 +34,6 @@ _CANARY_SHARE = 0.2
 """Share of a core that canaries may take even then."""
 _UNPROVEN_PERIODS, _UNPROVEN_S = 4, 60.0
 """Periods, and seconds more, that frames may leave for without a canary that proves something."""
-
-
-class Consequences(Protocol):
-    """What follows from what is found."""
-
-    def stopped(self, source: str) -> LatchCause | None:
-        """Why the source is latched, or None. Called for each frame: returns at once."""
-
-    def objected(self, source: str, frame: CleanFrame) -> None:
-        """A second look objected to a frame that left."""
-
-    def recall_fell(self, source: str) -> None:
-        """Canaries show that recall is too low."""
-
-
-class Meter(Protocol):
-    """Counters and times of the data path."""
-
-    def count(self, name: str, by: int = 1) -> None:
-        """Add to a counter."""
-
-    def took(self, stage: str, seconds: float) -> None:
-        """Record how long something took."""
 
 
 class Watch:
