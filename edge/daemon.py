@@ -20,6 +20,7 @@ from edge.commands.room import CommandRoom
 from edge.commands.rules import Now
 from edge.flag import Flag
 from edge.health import notify
+from edge.health.proof import in_words, what_to_do, with_proof
 from edge.health.watch import Pulse, stalled
 from edge.imaging.frames import Acquisition, RawFrame
 from edge.messages import Command, DeviceState, SourceHealth
@@ -151,10 +152,14 @@ class Daemon:
             self.box.figures.took("frame_to_broker", (now - moment) / 1e9)
         self.box.figures.count("published", len(captured))
 
-    def state(self, *, online: bool) -> DeviceState:
-        """The box's retained state; with ``online`` false, its will."""
+    def _told_sources(self) -> list[SourceHealth]:
+        """Every source as its process told it, and what the standing proof says of it."""
         with self._lock:
             sources = list(self._sources.values())
+        return [with_proof(source, self.box.proof(source.name)) for source in sources]
+
+    def state(self, *, online: bool) -> DeviceState:
+        """The box's retained state; with ``online`` false, its will."""
         box = self.box
         return DeviceState(
             device=box.settings.box.device,
@@ -167,7 +172,7 @@ class Daemon:
             spool_rows=box.spool.counts().rows,
             inbox_objects=box.inbox.counts().objects,
             quarantined=sum(box.inbox.quarantined().values()),
-            sources=sources,
+            sources=self._told_sources(),
             made_ms=unix_ms(),
         )
 
@@ -186,7 +191,7 @@ class Daemon:
             "quarantined": state.quarantined,
             "clock": self.box.clock.trust(),
             "manifest": self.box.directory.reason or "in force",
-            **{f"source.{source.name}": source.state for source in state.sources},
+            **{key: value for source in state.sources for key, value in in_words(source).items()},
         }
 
     # --- life -------------------------------------------------------------------------------------
@@ -239,6 +244,7 @@ class Daemon:
     def _do_chores(self, turn: int) -> None:
         self.commands.tick(self._now())
         self.box.post.report_gaps()
+        self.box.leaks.tick(self.box.post)
         if turn % _STATE_EVERY == 0:
             self.publisher.set_state(self._signed_state(online=True))
 
@@ -246,7 +252,8 @@ class Daemon:
         """One line for ``systemctl status``."""
         counts, spool = self.box.figures.counts(), self.box.spool.counts()
         held = sum(self.box.figures.suppressed().values())
-        trouble = "".join(f"{problem}; " for problem in self.box.problems())
+        latched = [line for source in self._told_sources() if (line := what_to_do(source))]
+        trouble = "".join(f"{problem}; " for problem in self.box.problems() + latched)
         return trouble + (
             f"{counts.get('scanner_objects', 0)} objects and {counts.get('frames', 0)} frames answered, "
             f"{held} held back, {spool.rows} waiting for the clinic, "

@@ -74,7 +74,7 @@ def _boxes(states: Iterable[DeviceState]) -> RenderableType:
         if state.quarantined:
             text.append(f" · quarantine {state.quarantined}", style="yellow")
         for source in state.sources:
-            if source.state in {"failed", "blind"}:
+            if source.state in {"failed", "blind", "latched", "unproven"}:
                 text.append(f" · {source.name} {source.state}", style="red")
         grid.add_row(mark + Text(state.device, style="bold"), text)
     return grid if grid.rows else Text("No box has told its state yet.", style="dim")
