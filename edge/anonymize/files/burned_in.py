@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.anonymize.detectors import Detectors
-from edge.anonymize.geometry import fill_flat
 from edge.anonymize.scanner import cine
-from edge.anonymize.scanner.anonymizer import mask_text
+from edge.anonymize.scanner.anonymizer import find_names, mask_found
 from edge.imaging.frames import Pixels
 
 _RUN = 50
@@ -21,8 +22,8 @@ _RUN_BYTES = 64 << 20
 """Memory of a run, at most; of large frames fewer are taken together."""
 _FEW = 6
 """So many frames are looked at one by one: composites would cost as much."""
-_ROUNDS = 3
-"""A run is looked at again, filled, until nothing new is found; at most so often."""
+_THREADS = 2
+"""Frames are looked at independently of each other: what one shows is filled in all, after the looks."""
 
 
 @dataclass
@@ -55,40 +56,27 @@ def look(
         DetectorUnavailable: the text detector failed.
     """
     found = BurnedIn(np.zeros(outside.shape, bool))
-
-    def look_at(picture: Pixels) -> int:
-        copy = np.array(picture)
-        fill_flat(copy, found.mask & ~outside)
-        new = mask_text(copy, detectors)
-        found.mask |= new.mask
-        found.looks, found.texts, found.left = found.looks + 1, found.texts + new.texts, found.left + new.left
-        beat()
-        return new.texts
-
-    for run in _runs(frames):
-        found.frames += len(run)
-        run[:, outside] = 0
-        pictures: tuple[Pixels, ...] = cine.composites(run)
-        plan = cine.Plan(run, pictures)
-        beat()
-        if len(run) <= _FEW or 2 * np.count_nonzero(plan.unexplained()) > len(run):
-            for frame in run:
-                look_at(frame)
-            continue
-        for _ in range(_ROUNDS):
-            texts = sum(look_at(picture) for picture in pictures)
-            while (index := plan.next()) is not None:
-                texts += look_at(run[index])
-            if texts == 0:
-                break
-            for frame in run:
-                fill_flat(frame, found.mask & ~outside)
-            pictures = cine.composites(run)
-            plan = cine.Plan(run, pictures)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for run in _runs(frames):
+            run[:, outside] = 0
+            pictures = _pictures(run)
             beat()
-        else:
-            found.left += texts
+            names = pool.map(partial(find_names, detectors=detectors), pictures)
+            for picture, boxes in zip(pictures, names, strict=True):
+                new = mask_found(np.array(picture), boxes, found.mask, detectors)
+                found.mask |= new.mask
+                found.texts, found.left = found.texts + new.texts, found.left + new.left
+                beat()
+            found.frames, found.looks = found.frames + len(run), found.looks + len(pictures)
     return found
+
+
+def _pictures(run: NDArray[np.uint8]) -> list[Pixels]:
+    """What of a run must be looked at for all that its frames show."""
+    if len(run) <= _FEW:
+        return list(run)
+    composites = cine.composites(run)
+    return [*composites, *(run[index] for index in cine.unexplained(run, composites))]
 
 
 def _runs(frames: Iterable[Pixels]) -> Iterator[NDArray[np.uint8]]:

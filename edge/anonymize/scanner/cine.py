@@ -8,7 +8,8 @@ has in the same place, as the mean over windows of the size of a short word. A f
 window is unexplained, and has to be looked at itself.
 
 There is no allowance for speckle, which gives every frame strokes of its own: one that lets speckle
-pass was seen to let short names of one frame pass, too. Doubt costs a look, never a name.
+pass was seen to let short names of one frame pass, too. Doubt costs a look, never a name. Whatever a
+frame is like, the pictures that explain it were looked at untouched.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _TOLERANCE = 12
 """Gray levels that a stroke may be higher than in the picture that explains it: nobody reads those."""
 _LEAST = 1.0
 """Gray levels above that, as the mean of a window, from which it is unexplained: a faint letter or two."""
+_ALONE = 4
+"""Frames in a row, each of which explains no other: then all that are left are looked at."""
 
 _Strokes = list[NDArray[np.uint8]]
 
@@ -41,39 +44,36 @@ def composites(run: NDArray[np.uint8]) -> tuple[Pixels, Pixels, Pixels]:
     return np.partition(run, middle, axis=0)[middle], run.max(axis=0), run.min(axis=0)
 
 
-class Plan:
-    """Which frames of a run are not explained by what was looked at.
+def unexplained(run: NDArray[np.uint8], looked: Sequence[Pixels]) -> list[int]:
+    """Which frames of a run have to be looked at, besides ``looked``; as few as show everything.
 
     Args:
-        run: (frames, rows, columns[, 3]), display values; only read.
+        run: (frames, rows, columns[, 3]), display values.
         looked: pictures of the same shape that are looked at in any case.
+
+    Returns:
+        Indexes into ``run``, in the order in which they explain the most.
     """
+    strokes = [_strokes(frame) for frame in run]
+    waiting = np.ones((len(run), 1), bool)
 
-    def __init__(self, run: NDArray[np.uint8], looked: Sequence[Pixels]) -> None:
-        self._run = run
-        self._open = self._unlike(looked[0])
-        for picture in looked[1:]:
-            self._open &= self._unlike(picture)
+    def explain(picture: _Strokes) -> None:
+        nonlocal waiting
+        waiting = waiting & np.stack([_difference(frame, picture) > _LEAST for frame in strokes])
 
-    def unexplained(self) -> NDArray[np.int64]:
-        """Of each frame, in how many windows it has strokes that nothing explains."""
-        return np.count_nonzero(self._open, axis=1)
-
-    def next(self) -> int | None:
-        """The frame to look at next, by its index in the run; None when every frame is explained.
-
-        From then on that frame counts as looked at, and explains others that show the same.
-        """
-        index = int(self.unexplained().argmax())
-        if not self._open[index].any():
-            return None
-        self._open &= self._unlike(self._run[index])
-        return index
-
-    def _unlike(self, picture: Pixels) -> NDArray[np.bool_]:
-        """(frames, windows): where a frame has strokes that ``picture`` has not."""
-        known = _strokes(picture)
-        return np.stack([_extra(_strokes(frame), known) > _LEAST for frame in self._run])
+    for picture in looked:
+        explain(_strokes(picture))
+    result: list[int] = []
+    alone = 0
+    while waiting.any() and alone < _ALONE:
+        index = int(np.count_nonzero(waiting, axis=1).argmax())
+        before = np.count_nonzero(waiting.any(axis=1))
+        elsewhere = waiting & ~waiting[index]  # there it was itself judged by likeness to something else
+        explain(strokes[index])
+        waiting |= elsewhere
+        result.append(index)
+        alone = alone + 1 if before - np.count_nonzero(waiting.any(axis=1)) == 1 else 0
+    return [*result, *(int(index) for index in np.flatnonzero(waiting.any(axis=1)))]
 
 
 def _strokes(image: Pixels) -> _Strokes:
@@ -88,16 +88,17 @@ def _strokes(image: Pixels) -> _Strokes:
     return result
 
 
-def _extra(frame: _Strokes, picture: _Strokes) -> NDArray[np.float32]:
-    """Of every window, in gray levels: the mean of what ``frame`` has more than ``picture``.
+def _difference(frame: _Strokes, picture: _Strokes) -> NDArray[np.float32]:
+    """Of every window, in gray levels: how far the strokes of the two are apart, in the mean.
 
-    Both polarities count together: a bar has the bright strokes of a name that moved along it, and
-    not the gaps between them.
+    Strokes of both polarities, and what either has more than the other: a bar has the bright strokes
+    of a name that moved along it, and not the gaps between them; a bright name is no faint one, which
+    may be found with wider margins, or in another piece.
     """
     result = []
     for bright, dark in ((0, 1), (2, 3)):
-        more = cv2.add(cv2.subtract(frame[bright], picture[bright]), cv2.subtract(frame[dark], picture[dark]))
-        above = np.where(more > _TOLERANCE, more - _TOLERANCE, 0).astype(np.uint8)
+        apart = cv2.add(cv2.absdiff(frame[bright], picture[bright]), cv2.absdiff(frame[dark], picture[dark]))
+        above = cv2.subtract(apart, np.full_like(apart, _TOLERANCE))
         means = [cv2.boxFilter(above, cv2.CV_32F, window) for window in _WINDOWS]
         result += [mean[::_STEP, ::_STEP].ravel() for mean in means]
     return np.concatenate(result).astype(np.float32)
