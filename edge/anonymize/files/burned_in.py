@@ -19,7 +19,7 @@ from edge.imaging.frames import Pixels
 _RUN = 50
 """Frames whose composites are looked at together."""
 _RUN_BYTES = 64 << 20
-"""Memory of a run, at most; of large frames fewer are taken together."""
+"""Size of a run's frames, at most; what is measured of them takes twice as much again."""
 _FEW = 6
 """So many frames are looked at one by one: composites would cost as much."""
 _THREADS = 2
