@@ -1,0 +1,72 @@
+"""Whether a frame shows the screen that a template was learnt from. Pure; any doubt is a no.
+
+What is compared is the static chrome outside the keep-regions. A pop-up that lies wholly inside a
+keep-region touches none of it: that one is for the text detector, which looks at what is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.imaging.frames import Pixels
+from edge.imaging.layout_template import CELL, LayoutTemplate
+
+Why = Literal["matches", "other_size", "other_brightness", "changed_patch", "changed_share"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a frame has a template's layout, by which rule not, and what was measured."""
+
+    why: Why
+    drift: float = 0.0
+    """Gray levels by which all of the chrome is brighter than the template's."""
+    patch: int = 0
+    """Cells of the largest connected change."""
+    share: float = 0.0
+    """Share of the chrome that differs."""
+
+    @property
+    def matches(self) -> bool:
+        """Whether the template's keep-regions may be kept; else the frame is held, ``unknown_layout``."""
+        return self.why == "matches"
+
+
+def gray(frame: Pixels) -> NDArray[np.uint8]:
+    """Luma, (rows, columns), of (rows, columns) or RGB (rows, columns, 3)."""
+    return frame if frame.ndim == 2 else np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def cell_levels(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Mean of each cell; a rest at the right and bottom that fills no cell is left out."""
+    rows, columns = luma.shape[0] // CELL, luma.shape[1] // CELL
+    whole = luma[: rows * CELL, : columns * CELL].astype(np.float32)
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def matches(template: LayoutTemplate, frame: Pixels) -> Decision:
+    """Compare a frame's chrome with a template's.
+
+    Args:
+        template: its shape, chrome and thresholds.
+        frame: display values, (rows, columns) or RGB (rows, columns, 3), uint8.
+    """
+    if frame.shape[:2] != (template.rows, template.columns):
+        return Decision("other_size")
+    limits, chrome = template.thresholds, template.chrome_mask()
+    change = cell_levels(gray(frame)) - template.chrome_levels()
+    drift = float(np.median(change[chrome]))
+    if not abs(drift) <= limits.drift:
+        return Decision("other_brightness", drift)
+    differs = (~(np.abs(change - drift) <= limits.level) & chrome).astype(np.uint8)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(differs, connectivity=8)
+    patch = int(stats[1:, cv2.CC_STAT_AREA].max()) if count > 1 else 0
+    share = float(differs.sum() / chrome.sum())
+    if patch > limits.patch:
+        return Decision("changed_patch", drift, patch, share)
+    return Decision("matches" if share <= limits.share else "changed_share", drift, patch, share)
