@@ -16,6 +16,7 @@ _ROOMS = (
     "edge.capture.cli",
     "edge.anonymize.files.cli",
     "edge.classify.cli",
+    "edge.layout_cli",
     "edge.enroll_cli",
     "edge.clinic.cli",
 )
