@@ -204,9 +204,14 @@ class Anonymize(Section):
     text_model: Path | None = Field(
         None, description="PP-OCR detection ONNX file; unset means the one in the installed wheel."
     )
-    face_every: Whole = Field(3, ge=1, le=30, description="Detect faces on every n-th camera frame.")
+    face_interval: Seconds = Field(
+        written("100 ms"),
+        gt=0,
+        le=0.5,
+        description="Time between two looks for faces, by the source's rate in whole frames.",
+    )
     face_width: Whole = Field(
-        960,
+        1280,
         ge=160,
         le=1920,
         description="Width in pixels at which a whole camera frame is looked at for faces.",

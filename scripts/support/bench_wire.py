@@ -33,7 +33,7 @@ def _finding(frame: int) -> Finding:
         for name in ("centerface", "pp-ocrv4-det")
     ]
     receipt = Receipt(
-        policy="camera-1/film", policy_sha256=_DIGESTS["model"], detectors=detectors, kept_share=0.8123,
+        policy="camera-2/film", policy_sha256=_DIGESTS["model"], detectors=detectors, kept_share=0.8123,
         masked_share=0.1371, faces=1, texts=1, self_test="passed", self_test_age_ms=123_456.7,
     )  # fmt: skip
     return Finding(

@@ -217,12 +217,12 @@ def test_a_live_source_comes_out_in_order_and_its_buffers_are_given_back_at_once
 
 def test_frames_before_a_replay_starts_again_are_not_bracketed_by_frames_after(detectors, face):
     camera = CameraAnonymizer(SCENE, Anonymize(), detectors, realtime=False)
-    scenes = [s for s, _ in crossing(face, 6)]
+    scenes = [s for s, _ in crossing(face, 9)]
     out = [item for i, s in enumerate(scenes) for item in camera.push(raw(s, i))]
-    out += camera.push(raw(scenes[0], 6, at_ns=0))
+    out += camera.push(raw(scenes[0], 9, at_ns=0))
     camera.close()
     held = [item.index for item in out if isinstance(item, Held)]
-    assert held == [4, 5]  # the last look was at frame 3
+    assert held == [3, 4, 5, 6, 7, 8]  # looks at 0, 3 and 6; a frame waits for two after it
 
 
 def test_a_frame_of_another_size_is_not_bracketed_by_those_before(detectors, face):

@@ -74,14 +74,20 @@ class Places:
 
     def _filling(self, rng: Rng) -> Picture:
         kind = rng.random()
-        if kind < 0.3:
+        if kind < 0.25:
             return _gradient(rng)
-        if kind < 0.55:
+        if kind < 0.4:
             return _noise(rng)
+        if kind < 0.5:
+            return _pebbles(rng)
+        if kind < 0.6:
+            return _blades(rng)
         if kind < 0.75:
             return _crop(self._photos[int(rng.integers(len(self._photos)))], rng)
-        if kind < 0.95 and self._parts:
+        if kind < 0.9 and self._parts:
             return _crop(self._parts[int(rng.integers(len(self._parts)))], rng)
+        if kind < 0.95 and self._scans:
+            return _crop(self._scans[int(rng.integers(len(self._scans)))], rng)
         return _stripes(rng)
 
 
@@ -137,6 +143,34 @@ def _noise(rng: Rng) -> Picture:
     total /= max(1e-6, float(total.std()))
     mean, contrast = rng.uniform(20, 230, 3), rng.uniform(4, 45)
     return np.asarray(np.clip(mean + contrast * total, 0, 255), np.uint8)
+
+
+def _pebbles(rng: Rng) -> Picture:
+    """Rounded stones side by side, each in a shade of its own: gravel, pills, blisters, foam."""
+    seeds = np.full((SIDE, SIDE), 255, np.uint8)
+    count = int(np.exp(rng.uniform(np.log(20), np.log(3000))))
+    seeds[rng.integers(0, SIDE, count), rng.integers(0, SIDE, count)] = 0
+    away, label = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    size = SIDE / np.sqrt(count)
+    shade = rng.uniform(20, 230, 3) + rng.uniform(5, 60) * rng.standard_normal((int(label.max()) + 1, 1))
+    round_ = 1 - rng.uniform(0.2, 1.0) * np.clip(away / size, 0, 1.2)[:, :, None] ** 2
+    return np.asarray(np.clip(shade[label] * round_, 0, 255), np.uint8)
+
+
+def _blades(rng: Rng) -> Picture:
+    """Short strokes over each other in about one direction: grass, fur, hair, knit."""
+    image = np.full((SIDE, SIDE, 3), rng.uniform(10, 200, 3), np.uint8)
+    middle, spread = rng.uniform(0, np.pi), rng.uniform(0.05, 0.9)
+    length, base, thick = (
+        np.exp(rng.uniform(np.log(5), np.log(60))),
+        rng.uniform(30, 220, 3),
+        int(rng.integers(1, 4)),
+    )
+    for x, y in rng.integers(0, SIDE, (1500, 2)).tolist():
+        turn, reach = middle + spread * rng.standard_normal(), length * rng.uniform(0.4, 1.3)
+        end = (int(x + reach * np.cos(turn)), int(y + reach * np.sin(turn)))
+        cv2.line(image, (x, y), end, (base * rng.uniform(0.4, 1.3)).tolist(), thick, cv2.LINE_AA)
+    return image
 
 
 def _stripes(rng: Rng) -> Picture:

@@ -11,7 +11,7 @@ from typing import Any
 
 from trainer.detectors.faces import portraits
 
-STEPS = 4200
+STEPS = 10000
 _WEIGHTS = Path("edge/anonymize/data")
 
 
@@ -23,7 +23,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         description="Paste a part of the public portraits of EDGE_DATA/faces into drawn places, at all "
         f"rotations, sizes and lights, and train the detector on them: {portraits.TRAIN} identities train, "
         f"{portraits.TUNE} measure, all others are left to scripts/bench leak. No patient is in them. "
-        "About 40 minutes on two cores. Then put the digest that it prints into edge/anonymize/models.py.",
+        "About two hours on two cores. Then put the digest that it prints into edge/anonymize/models.py.",
     )
     data = Path(os.environ.get("EDGE_DATA", "../shared/data")) / "faces"
     faces.add_argument("--data", type=Path, default=data, help=f"folder of the portraits; default {data}")
@@ -34,7 +34,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="train the box's detector of text in a room from drawn lines",
         description="Draw lines in eight scripts on drawn places and train the detector on them. Fonts are "
         "the machine's: Debian's fonts-noto-core, fonts-noto-cjk and fonts-dejavu. "
-        "About 40 minutes on two cores. Then put the digest that it prints into edge/anonymize/models.py.",
+        "About two hours on two cores. Then put the digest that it prints into edge/anonymize/models.py.",
     )
     text.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"), help="folder of fonts")
     _common(text, "text")

@@ -27,7 +27,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class Plan:
     """How long and how: pictures of ``size`` pixels, ``batch`` a step."""
 
-    steps: int = 4200
+    steps: int = 10000
     batch: int = 32
     size: int = 256
     rate: float = 2e-3

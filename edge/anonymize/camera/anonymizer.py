@@ -31,7 +31,11 @@ from edge.imaging.perspective import Quad, find_quad, rectified_size, rectify
 from edge.messages import SuppressReason
 from edge.settings import Anonymize, Source
 
-POLICY = "camera-1"
+POLICY = "camera-2"
+AHEAD = 2
+"""Looks at later frames that a frame waits for, even if it was looked at itself."""
+_AHEAD_S = 0.25
+"""Longest that they may take; a slow source waits for one."""
 TEXT_EVERY = 24
 """Text is looked for on every n-th frame, and when the scene changes."""
 _PERSON = 1.5
@@ -93,6 +97,8 @@ class CameraAnonymizer:
         # A replay's clock tells when a frame was read, not how the scene moves: there the looks are bound
         # to every n-th frame, and their age in time says nothing.
         max_age_ns = int(settings.max_detection_age * 1e9) if realtime else _REPLAY_MAX_AGE_NS
+        self._every = max(1, round(settings.face_interval * source.rate))
+        self._ahead = AHEAD if AHEAD * self._every / source.rate <= _AHEAD_S else 1
         self._policy = Policy(
             name=f"{POLICY}/{source.looks_at}",
             needs=(
@@ -115,6 +121,7 @@ class CameraAnonymizer:
         )
         self._pending: deque[_Waiting] = deque()
         self._count = 0
+        self._looks = 1
         self._last_ns = -1
         if not self._blind:
             self._self_test.run_if_due(clock())
@@ -136,7 +143,7 @@ class CameraAnonymizer:
         self._last_ns = where.captured_ns
         waiting = self._waiting(pixels, where)
         self._pending.append(waiting)
-        if self._count % self._settings.face_every == 0:
+        if self._count % self._every == 0:
             self._faces.submit(self._face_job(waiting))
         self._look_for_text(waiting, due=self._count % TEXT_EVERY == 0)
         self._count += 1
@@ -153,14 +160,20 @@ class CameraAnonymizer:
         while self._pending:
             head = self._pending[0]
             late = self._realtime and now_ns - head.arrived_ns > self._delay_ns
-            _, after = bracket(faces, head.where.captured_ns, head.shape)
-            seen = after is not None and self._covering(head, faces, texts) is not None
+            ahead = self._seen_ahead(head, faces)
+            seen = ahead and self._covering(head, faces, texts) is not None
             failed = face_failed or text_failed
             if not (seen or late or failed or len(self._pending) > _MAX_PENDING):
                 break
             self._pending.popleft()
-            out.append(self._clean(head, faces, texts, "detector_failed" if failed else None, now_ns))
+            obstacle: SuppressReason | None = None if ahead else "no_bracket"
+            out.append(self._clean(head, faces, texts, "detector_failed" if failed else obstacle, now_ns))
         return out
+
+    def _seen_ahead(self, waiting: _Waiting, faces: list[Glimpse]) -> bool:
+        """Whether looks at later frames are there: what one look misses, the next ones find."""
+        at_ns = waiting.where.captured_ns
+        return sum(g.at_ns > at_ns and g.shape == waiting.shape for g in faces) >= self._ahead
 
     def flush(self) -> list[Outcome]:
         """The rest, at the end of a stream: a last look at the last frame brackets those before it."""
@@ -203,7 +216,9 @@ class CameraAnonymizer:
 
     def _face_job(self, waiting: _Waiting) -> Job:
         rows, columns = waiting.shape
-        small = shrink(waiting.pixels, self._settings.face_width)
+        # Fine and coarse by turns: small faces are found in the one, near and half-covered ones in the other.
+        self._looks += 1
+        small = shrink(waiting.pixels, self._settings.face_width >> self._looks % 2)
         scale = (columns / small.shape[1], rows / small.shape[0])
         return Job(small, waiting.where.captured_ns, waiting.shape, scale=scale, frame=waiting.pixels)
 

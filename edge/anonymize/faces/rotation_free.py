@@ -23,6 +23,9 @@ _MOST = 400
 """Finds in one picture that are looked at further; noise alone gives more."""
 _LARGEST = 7.0
 """Log of the radius, in cells, beyond which a value is no size."""
+_SMALL, _LARGE, _DUE = 25.0, 60.0, 0.15
+"""From which radius, in pixels that are looked at, a find has to score higher, up to which, and by how
+much: a large face shows enough of itself, and anatomy on a monitor is large."""
 
 
 class RotationFreeDetector:
@@ -62,7 +65,7 @@ class RotationFreeDetector:
 
 
 def decode(maps: NDArray[np.float32], least: float) -> list[Box]:
-    """Square boxes from the network's maps (4, rows, columns), best first.
+    """Square boxes from the network's maps (4, rows, columns); a large one's score is less what is due.
 
     Raises:
         DetectorUnavailable: the maps hold values that are not finite.
@@ -82,5 +85,6 @@ def decode(maps: NDArray[np.float32], least: float) -> list[Box]:
         radius = STRIDE * float(np.exp(min(float(size[row, column]), _LARGEST)))
         x = STRIDE * (column + 0.5 + float(right[row, column]))
         y = STRIDE * (row + 0.5 + float(down[row, column]))
-        boxes.append(Box(x - radius, y - radius, x + radius, y + radius, float(score)))
+        due = _DUE * min(1.0, max(0.0, (radius - _SMALL) / (_LARGE - _SMALL)))
+        boxes.append(Box(x - radius, y - radius, x + radius, y + radius, float(score) - due))
     return suppress_overlaps(boxes)

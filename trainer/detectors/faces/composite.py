@@ -62,7 +62,7 @@ def draw(people: People, place: Picture, rng: Rng, size: int) -> Sample:
     scene = place[top : top + size, left : left + size].astype(np.float32)
     scene = np.clip(scene * np.exp(rng.uniform(-0.8, 0.3)), 0, 255)
     faces: list[Face] = []
-    for _ in range(int(rng.choice(5, p=(0.12, 0.44, 0.22, 0.12, 0.1)))):
+    for _ in range(int(rng.choice(5, p=(0.24, 0.38, 0.19, 0.1, 0.09)))):
         radius = float(np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST))))
         if faces and radius > 60:
             radius = radius / 4

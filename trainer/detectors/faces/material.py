@@ -14,9 +14,9 @@ from trainer.detectors.faces.person import People
 from trainer.detectors.faces.portraits import REACH, Portrait
 from trainer.detectors.picture import Maps, Picture, Rng
 
-_PLACES = 600
+_PLACES = 1500
 """Backgrounds drawn before training; each is cropped and lit anew every time."""
-_SCANS = 60
+_SCANS = 120
 _RECENT = 64
 """Each picture is seen a second time, turned; of so many recent ones."""
 

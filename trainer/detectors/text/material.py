@@ -12,8 +12,8 @@ from trainer.detectors.picture import Maps, Picture, Rng
 from trainer.detectors.text import composite, targets
 from trainer.detectors.text.writing import Writing
 
-_PLACES = 600
-_SCANS = 60
+_PLACES = 1500
+_SCANS = 120
 _RECENT = 64
 """Each picture is seen a second time, turned; of so many recent ones."""
 
