@@ -27,10 +27,11 @@ from edge.pipeline.post import Post
 from edge.pipeline.receipts import ReceiptMaker
 from edge.pipeline.scanner import ScannerAnonymizer as ScannerGate
 from edge.pipeline.series import SeriesDesk
-from edge.settings import Settings, SettingsError, Source
+from edge.settings import Inbox, Settings, SettingsError, Source
 from edge.store.inbox import InboxReader
 from edge.store.inbox_crypto import load_private
 from edge.store.partial import PartialSeries
+from edge.store.quarantine import Quarantine, QuarantineLimits
 from edge.store.seen import Handles
 from edge.store.spool import Spool
 from edge.wire.keys import KeyFileError, SigningKey, VerifyKey
@@ -78,11 +79,10 @@ class Box:
             resend_after=settings.broker.resend_after,
         )
         self.handles = Handles(state / "handles.db", _local_key(settings, "handles.key"), _REMEMBER_OBJECTS)
-        self.inbox = InboxReader(
-            state / "inbox",
-            load_private(state / "keys" / "disk.key"),
-            quarantine_max_bytes=settings.inbox.quarantine_max_bytes,
-        )
+        disk_key = load_private(state / "keys" / "disk.key")
+        self.quarantine = Quarantine(state / "quarantine", disk_key, quarantine_limits(settings.inbox))
+        self.quarantine.clean()
+        self.inbox = InboxReader(state / "inbox", disk_key, self.quarantine)
         receipts = ReceiptMaker(self.signer, __version__, self.bundle.digest, settings.anonymization_digest())
         self.post = Post(
             settings.box, self.signer, self.directory, self.spool, self.clock.trust, self.figures, receipts
@@ -149,6 +149,13 @@ def _lock(path: Path) -> int:
             f"another process runs this box ({path.parent}); stop edge.service first"
         ) from None
     return handle
+
+
+def quarantine_limits(inbox: Inbox) -> QuarantineLimits:
+    """The bounds of the quarantine, by the settings."""
+    return QuarantineLimits(
+        inbox.quarantine_max_bytes, inbox.quarantine_max_objects, inbox.quarantine_max_age
+    )
 
 
 def is_realtime(source: Source) -> bool:

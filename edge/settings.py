@@ -134,7 +134,13 @@ class Inbox(Section):
         description="Bound on the inbox; when full the sender gets A700 and keeps the object.",
     )
     min_free: Bytes = Field(written("256 MiB"), description="Free disk below which nothing is accepted.")
-    quarantine_max_bytes: Bytes = Field(written("2 GiB"), description="Bound on the quarantine.")
+    quarantine_max_bytes: Bytes = Field(
+        written("2 GiB"), description="Bound on the quarantine; what is oldest in it is erased."
+    )
+    quarantine_max_objects: Whole = Field(1000, ge=1, description="Most objects in quarantine, likewise.")
+    quarantine_max_age: Seconds = Field(
+        written("30 d"), ge=3600.0, description="Age from which what is in quarantine is erased."
+    )
 
 
 class Decode(Section):

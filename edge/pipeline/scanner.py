@@ -29,7 +29,9 @@ from edge.pipeline.series import SeriesDesk
 from edge.pipeline.stage import Pulse
 from edge.settings import Box
 from edge.store.database import StoreError
-from edge.store.inbox import Damaged, InboxReader, Item, QuarantineReason
+from edge.store.inbox import InboxReader
+from edge.store.objects import Damaged, Item
+from edge.store.quarantine import QuarantineReason
 from edge.store.seen import Handles
 from edge.store.spool import Spool
 from edge.wire.codec import CodecError
