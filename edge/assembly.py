@@ -12,16 +12,19 @@ from pathlib import Path
 from edge import __version__
 from edge.anonymize.camera.anonymizer import CameraAnonymizer
 from edge.anonymize.detectors import Detectors, load_detectors
+from edge.anonymize.layout.screen import ScreenAnonymizer
+from edge.anonymize.layout.still import still_of
 from edge.anonymize.scanner.anonymizer import ScannerAnonymizer
 from edge.classify.classifier import Classifier, ModelError, load_classifier
 from edge.classify.finding import FindingMaker
 from edge.enroll import SIGNING_KEY
 from edge.health.clock import StoredTime
 from edge.imaging.bundle import Bundle, BundleError
-from edge.imaging.frames import CleanFrame
+from edge.imaging.frames import Acquisition, CleanFrame, Pixels
 from edge.pipeline.directory import ManifestDirectory, unix_ms
 from edge.pipeline.figures import Figures
 from edge.pipeline.gates import Gates
+from edge.pipeline.layouts import Layouts, LayoutVersions, tell_layout
 from edge.pipeline.live import CameraAnonymizer as CameraGate
 from edge.pipeline.post import Post
 from edge.pipeline.receipts import ReceiptMaker
@@ -94,6 +97,10 @@ class Box:
             self.figures,
             on_clean,
         )
+        self._versions = LayoutVersions(state / "layouts.json")
+        self._layouts = {source.name: self._layouts_of(source) for source in settings.source}
+        self.screens: dict[str, ScreenAnonymizer] = {}
+        """The gates of grabbers, by source."""
         self._partial = PartialSeries(state / "series.db", _local_key(settings, "series.key"))
         self.series = SeriesDesk(settings.series, self._partial, self.spool, self.post)
 
@@ -115,7 +122,10 @@ class Box:
         return ScannerAnonymizer(self.settings.anonymize, self.detectors)
 
     def camera_gate(self, source: Source) -> CameraGate:
-        """The anonymization gate for one camera or video."""
+        """The anonymization gate for one camera, video or grabber."""
+        if source.looks_at == "screen":
+            self.screens[source.name] = gate = self._screen_gate(source)
+            return gate
         return CameraAnonymizer(
             source,
             self.settings.anonymize,
@@ -124,10 +134,32 @@ class Box:
             clock=time.monotonic_ns,
         )
 
+    def _screen_gate(self, source: Source) -> ScreenAnonymizer:
+        return ScreenAnonymizer(
+            source,
+            self.settings.anonymize,
+            self.detectors,
+            self._layouts[source.name].current,
+            keep=lambda raw: self.quarantine.put("unknown_layout", source.name, raw),
+            tell=lambda news: tell_layout(self.post, news),
+            realtime=is_realtime(source),
+            clock=time.monotonic_ns,
+        )
+
+    def _layouts_of(self, source: Source) -> Layouts:
+        return Layouts(source.layouts, self.settings.box.site, self.directory.current, self._versions)
+
+    def still(self, source: Source) -> Callable[[Pixels], Acquisition]:
+        """What a picture of a watched folder shows, and what of it is kept."""
+        return still_of(source, self._layouts[source.name].current)
+
     def problems(self) -> list[str]:
         """What keeps the box from its work, in words for whoever looks at its status."""
         reason = self.directory.reason
-        return [] if reason is None else [f"the clinic's manifest is {reason}"]
+        found = [] if reason is None else [f"the clinic's manifest is {reason}"]
+        for layouts in self._layouts.values():
+            found += layouts.problems
+        return found
 
     def close(self) -> None:
         """Close the model and the files, once nothing uses them any more."""

@@ -17,6 +17,7 @@ _ROOMS = (
     "edge.anonymize.files.cli",
     "edge.classify.cli",
     "edge.layout_cli",
+    "edge.quarantine_cli",
     "edge.enroll_cli",
     "edge.clinic.cli",
 )

@@ -214,7 +214,22 @@ class LabelChange(Message):
     captured_ms: UnixMs
 
 
-Body = Annotated[Union[ObjectResult, SeriesResult, LiveBatch, Gap, LabelChange], Field(discriminator="kind")]
+class LayoutChange(Message):
+    """Event: a grabber's source shows a layout that a person signed, or does so no longer."""
+
+    v: Literal[1] = 1
+    kind: Literal["layout_change"] = "layout_change"
+    head: Head
+    source: str
+    layout: str | None = Field(description="name and version of the template; None: held back, not known")
+    why: str = Field(pattern=r"^[a-z][a-z_]{0,39}$", description="a word of `edge.anonymize.layout.match`")
+    captured_ms: UnixMs
+    quarantined: Handle | None = Field(default=None, description="id of a frame that was kept on the box")
+
+
+Body = Annotated[
+    Union[ObjectResult, SeriesResult, LiveBatch, Gap, LabelChange, LayoutChange], Field(discriminator="kind")
+]
 
 
 class Acknowledgement(Message):

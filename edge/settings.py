@@ -251,8 +251,14 @@ class Source(Section):
     width: Whole = Field(1280, ge=64, description="Width asked of a camera, in pixels.")
     height: Whole = Field(720, ge=64, description="Height asked of a camera, in pixels.")
     rate: float = Field(30.0, gt=0, le=240, description="Frame rate asked of a camera, in frames a second.")
-    looks_at: Literal["film", "monitor", "scene", "nothing"] = Field(
-        "nothing", description="What a camera looks at. With nothing it stays blind."
+    looks_at: Literal["film", "monitor", "scene", "screen", "nothing"] = Field(
+        "nothing",
+        description="What a camera looks at; screen: a grabber of a scanner's. With nothing it stays blind.",
+    )
+    layouts: tuple[Path, ...] = Field(
+        (),
+        description="Signed layout templates of the screen (camera, video) or of the pictures (folder);"
+        " what has the layout of none is held back.",
     )
     modality: str = Field(
         "", description="DICOM modality of the film or monitor, such as CR; empty means unknown."
@@ -396,6 +402,10 @@ def missing_paths(settings: Settings, text: str, name: str) -> list[str]:
     for number, source in enumerate(settings.source):
         if source.kind == "folder":
             needed.append((("source", number, "path"), source.path, "a folder to watch"))
+        needed += [
+            (("source", number, "layouts"), path, "a layout that edge clinic sign-layout wrote")
+            for path in source.layouts
+        ]
     return [
         f"{name}:{toml_file.line_of(text, where)}: {'.'.join(map(str, where))}: "
         f"{path} does not exist; expected {what}"

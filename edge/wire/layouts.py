@@ -44,25 +44,21 @@ def sign(template: LayoutTemplate, site: str, key: SigningKey) -> bytes:
     return sign_message(context(site), encode(template), key)
 
 
-def verify(data: bytes, site: str, manifest: Manifest, known_version: int = 0) -> LayoutTemplate:
+def verify(data: bytes, site: str, manifest: Manifest) -> LayoutTemplate:
     """Accept a signed template, or say why not.
 
     Args:
         data: the signed file.
         site: the reader's own.
         manifest: in force; names who may confirm layouts.
-        known_version: the highest version of this template accepted so far, 0 for none.
 
     Raises:
         LayoutError: refused. ``unknown_sender``: nobody who may confirm layouts signed it.
     """
     try:
-        template = _template(verify_message(data, context(site), manifest.layout_keys()).payload)
+        return _template(verify_message(data, context(site), manifest.layout_keys()).payload)
     except EnvelopeError as error:
         raise LayoutError(error.reason) from error
-    if template.version < known_version:
-        raise LayoutError("rolled_back")
-    return template
 
 
 def read_unverified(data: bytes) -> tuple[LayoutTemplate, bool]:

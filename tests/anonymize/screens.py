@@ -75,3 +75,12 @@ def vendor_b(patient: str, seed: int) -> np.ndarray:
 
 def samples(draw=vendor_a) -> list[np.ndarray]:
     return [draw(patient, seed) for seed, patient in enumerate(PATIENTS[:3] * 2)]
+
+
+def moving(screen: np.ndarray, image: np.ndarray, step: int, *, place=IMAGE) -> np.ndarray:
+    """``screen`` with a window of a larger ``image`` in it, which moves by two pixels a step."""
+    left, top, right, bottom = place
+    out = screen.copy()
+    x = 2 * step
+    out[top:bottom, left:right] = image[: bottom - top, x : x + right - left]
+    return out

@@ -15,6 +15,7 @@ from edge.clinic import keyring
 from edge.clinic.places import role_folder
 from edge.clinic.receive import ManifestFile
 from edge.imaging.layout_template import LayoutTemplate
+from edge.wire.codec import encode
 from edge.wire.keys import SigningKey
 from edge.wire.layouts import LayoutError, digest, read_unverified, sign, verify
 from edge.wire.manifest import Manifest
@@ -42,29 +43,25 @@ def manifest(operator: Path) -> Manifest:
     return ManifestFile(operator).current()
 
 
-def refused(data: bytes, manifest: Manifest, site: str = "demo", known: int = 0) -> str:
+def refused(data: bytes, manifest: Manifest, site: str = "demo") -> str:
     with pytest.raises(LayoutError) as error:
-        verify(data, site, manifest, known)
+        verify(data, site, manifest)
     return error.value.reason
 
 
 def test_a_box_takes_what_an_operator_signed_for_its_site(template, key, manifest):
     signed = sign(template, "demo", key)
     assert verify(signed, "demo", manifest) == template
-    assert verify(signed, "demo", manifest, known_version=3) == template
 
 
 def test_a_box_refuses_all_else(template, key, manifest):
     signed = sign(template, "demo", key)
     draft = read_unverified(signed)[0]
     assert draft == template
-    from edge.wire.codec import encode
-
     assert refused(encode(template), manifest) == "malformed"  # a draft
     assert refused(signed, manifest, site="elsewhere") == "forged"
     assert refused(signed[:-1] + bytes([signed[-1] ^ 1]), manifest) == "forged"
     assert refused(sign(template, "demo", SigningKey.generate()), manifest) == "unknown_sender"
-    assert refused(signed, manifest, known=4) == "rolled_back"
     assert refused(sign_message("manifest", encode(template), key), manifest) == "forged"
     assert refused(sign_message("layout template demo", b"\xa0", key), manifest) == "invalid"
 

@@ -6,6 +6,7 @@ keep-region touches none of it: that one is for the text detector, which looks a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,15 @@ from numpy.typing import NDArray
 from edge.imaging.frames import Pixels
 from edge.imaging.layout_template import CELL, LayoutTemplate
 
-Why = Literal["matches", "other_size", "other_brightness", "changed_patch", "changed_share"]
+Why = Literal["matches", "no_template", "other_size", "other_brightness", "changed_patch", "changed_share"]
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A template whose signature was checked, and SHA-256 (32 bytes) of what was signed."""
+
+    template: LayoutTemplate
+    sha256: bytes
 
 
 @dataclass(frozen=True)
@@ -70,3 +79,15 @@ def matches(template: LayoutTemplate, frame: Pixels) -> Decision:
     if patch > limits.patch:
         return Decision("changed_patch", drift, patch, share)
     return Decision("matches" if share <= limits.share else "changed_share", drift, patch, share)
+
+
+def first_match(layouts: Iterable[Confirmed], frame: Pixels) -> tuple[Confirmed | None, Decision]:
+    """The first of ``layouts`` that the frame has, or None and how far the nearest is; see `matches`."""
+    nearest = Decision("no_template")
+    for layout in layouts:
+        decision = matches(layout.template, frame)
+        if decision.matches:
+            return layout, decision
+        if nearest.why in {"no_template", "other_size"} or decision.share < nearest.share:
+            nearest = decision
+    return None, nearest

@@ -1,0 +1,73 @@
+"""When a source's layout is lost or known again: what is told to the clinic and what is kept, and how often.
+
+A screen that flickers between two layouts, or one that stays unknown for a week, must neither flood the
+clinic nor push everything else out of the quarantine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.anonymize.layout.match import Confirmed, Decision
+from edge.imaging.frames import RawFrame
+
+_TELL_NS = 10_000_000_000
+"""Between two words to the clinic, at least."""
+_KEEP_NS = 10_000_000_000
+"""Until another frame of an unknown layout is kept, at first; it doubles up to `_KEEP_MOST_NS`."""
+_KEEP_MOST_NS = 3_600_000_000_000
+
+
+@dataclass(frozen=True)
+class LayoutNews:
+    """``layout``: name and version of what is shown, None if it is not known; ``why`` as in `Decision`."""
+
+    source: str
+    layout: str | None
+    why: str
+    captured_ms: int
+    quarantined: bytes | None = None
+    """Id of the last frame that was kept since the last news."""
+
+
+class Herald:
+    """Decides when to keep a frame and when to tell. Not safe for several threads.
+
+    Args:
+        source: name of the source.
+        keep: keeps a frame; gives its id, or None.
+        tell: passes news on.
+    """
+
+    def __init__(
+        self, source: str, keep: Callable[[RawFrame], bytes | None], tell: Callable[[LayoutNews], None]
+    ) -> None:
+        self._source, self._keep, self._tell = source, keep, tell
+        self._told: tuple[str | None, int] | None = None
+        self._kept: bytes | None = None
+        self._kept_ns: int | None = None
+        self._lost_ns: int | None = None
+        self._wait_ns = _KEEP_NS
+
+    def see(self, raw: RawFrame, layout: Confirmed | None, decision: Decision, now_ns: int) -> None:
+        """``raw`` was compared with the source's templates at ``now_ns`` of CLOCK_MONOTONIC."""
+        name = None if layout is None else f"{layout.template.name} {layout.template.version}"
+        if layout is None:
+            self._keep_if_due(raw, now_ns)
+        elif self._lost_ns is not None and now_ns - self._lost_ns > _KEEP_NS:
+            self._wait_ns = _KEEP_NS  # it was known for a while: what comes is another change
+        if self._told is not None and (name == self._told[0] or now_ns - self._told[1] < _TELL_NS):
+            return
+        self._told = (name, now_ns)
+        kept, self._kept = self._kept, None
+        self._tell(LayoutNews(self._source, name, decision.why, raw.captured_ms, kept))
+
+    def _keep_if_due(self, raw: RawFrame, now_ns: int) -> None:
+        self._lost_ns = now_ns
+        if self._kept_ns is not None:
+            if now_ns - self._kept_ns < self._wait_ns:
+                return
+            self._wait_ns = min(_KEEP_MOST_NS, 2 * self._wait_ns)
+        self._kept_ns = now_ns
+        self._kept = self._keep(raw) or self._kept
