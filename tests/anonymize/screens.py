@@ -8,6 +8,10 @@ import numpy as np
 ROWS, COLUMNS = 720, 1280
 IMAGE = (180, 100, 980, 620)
 """Left, top, right, bottom of the image on vendor A's screen."""
+LEFT, TOP, RIGHT, BOTTOM = IMAGE
+NAME = "DOE^JANE 1961-02-03"
+BRIGHT = 200
+"""Gray level that planted text has, and no image of `quiet`."""
 PATIENTS = (
     "DOE^JANE 1961-02-03",
     "ZEBROWSKA^ANNA 1944-11-30",
@@ -83,4 +87,28 @@ def moving(screen: np.ndarray, image: np.ndarray, step: int, *, place=IMAGE) -> 
     out = screen.copy()
     x = 2 * step
     out[top:bottom, left:right] = image[: bottom - top, x : x + right - left]
+    return out
+
+
+def quiet() -> np.ndarray:
+    """A wide image without anything bright or like a letter, of which `moving` shows a part."""
+    smooth = cv2.GaussianBlur(tissue(BOTTOM - TOP, RIGHT - LEFT + 400, 4), (9, 9), 0)
+    return (smooth * 0.7).astype(np.uint8)
+
+
+def legible(pixels, planted) -> float:
+    """Share of the strokes of a planted text that still show; nothing else is so bright in an image."""
+    strokes = np.zeros(planted.shape, bool)
+    image = np.s_[TOP:BOTTOM, LEFT:RIGHT]
+    strokes[image] = planted[image] >= BRIGHT
+    assert strokes.any()
+    return float((pixels[strokes] >= BRIGHT).mean())
+
+
+def new_software(screen, patient=NAME) -> np.ndarray:
+    """After an update the patient's line stands in the image, and the bar above it is gone."""
+    out = screen.copy()
+    out[:60] = 40
+    cv2.rectangle(out, (LEFT + 40, TOP + 20), (LEFT + 420, TOP + 60), (70, 74, 90), -1)
+    write(out, patient, LEFT + 50, TOP + 48, 255, 0.7)
     return out

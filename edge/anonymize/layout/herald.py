@@ -13,7 +13,7 @@ from edge.anonymize.layout.match import Confirmed, Decision
 from edge.imaging.frames import RawFrame
 
 _TELL_NS = 10_000_000_000
-"""Between two words to the clinic, at least."""
+"""Between two words to the clinic that a layout is lost, or is known again, at least."""
 _KEEP_NS = 10_000_000_000
 """Until another frame of an unknown layout is kept, at first; it doubles up to `_KEEP_MOST_NS`."""
 _KEEP_MOST_NS = 3_600_000_000_000
@@ -44,7 +44,9 @@ class Herald:
         self, source: str, keep: Callable[[RawFrame], bytes | None], tell: Callable[[LayoutNews], None]
     ) -> None:
         self._source, self._keep, self._tell = source, keep, tell
-        self._told: tuple[str | None, int] | None = None
+        self._last: str | None = ""
+        """What was told last; no layout has this name."""
+        self._told_ns: dict[bool, int] = {}
         self._kept: bytes | None = None
         self._kept_ns: int | None = None
         self._lost_ns: int | None = None
@@ -57,9 +59,10 @@ class Herald:
             self._keep_if_due(raw, now_ns)
         elif self._lost_ns is not None and now_ns - self._lost_ns > _KEEP_NS:
             self._wait_ns = _KEEP_NS  # it was known for a while: what comes is another change
-        if self._told is not None and (name == self._told[0] or now_ns - self._told[1] < _TELL_NS):
+        told_ns = self._told_ns.get(layout is None)
+        if name == self._last or (told_ns is not None and now_ns - told_ns < _TELL_NS):
             return
-        self._told = (name, now_ns)
+        self._last, self._told_ns[layout is None] = name, now_ns
         kept, self._kept = self._kept, None
         self._tell(LayoutNews(self._source, name, decision.why, raw.captured_ms, kept))
 
