@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.anonymize.camera.track import Glimpse
 from edge.anonymize.detectors import UnavailableText
 from edge.anonymize.gate import Held
 from edge.anonymize.layout import screen as screen_module
 from edge.anonymize.layout.kept import cut
 from edge.anonymize.layout.learn import learn
+from edge.anonymize.layout.looks import Scene
 from edge.anonymize.layout.match import Confirmed, Decision
 from edge.anonymize.layout.screen import ScreenAnonymizer
 from edge.imaging.frames import Acquisition, CleanFrame, RawFrame
@@ -230,3 +232,19 @@ def test_a_released_frame_is_cleaned_by_the_template_that_a_person_signed(detect
     assert not clean.pixels[:60].any()
     named = grabber.raw(pop_up(film[0]), 1)
     assert grabber.gate.clean(named).receipt.texts > 0
+
+
+def test_looks_at_what_was_shown_before_and_after_a_pop_up_say_nothing_of_it():
+    around = [Glimpse(at_ns, (8, 8), ()) for at_ns in (19, 23)]
+    assert Scene(20, 22).of(around) == []
+    assert Scene(19, 23).of(around) == around
+
+
+def test_a_label_that_is_dragged_is_masked_all_the_way(detectors, layout, film):
+    dragged = [p.copy() for p in film]
+    for step, pixels in enumerate(dragged):
+        write(pixels, NAME, 300 + 5 * step, 420, 255)
+    out = Grabber(detectors, layout).show(dragged)
+    shown = {o.index: legible(o.pixels, dragged[o.index]) for o in out if isinstance(o, CleanFrame)}
+    assert len(shown) > len(film) // 2
+    assert max(shown.values()) == 0

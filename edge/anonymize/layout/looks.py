@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import dropwhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +128,7 @@ class Looks:
         """
         while self._faces.idle() and self._texts.idle():
             seen = self.seen()
-            chosen = self._choose([p for p in pending if not seen.cover(p)], seen, present)
+            chosen = self._choose(list(dropwhile(seen.cover, pending)), seen, present)
             if chosen is None:
                 return
             self._faces.submit(chosen.job)

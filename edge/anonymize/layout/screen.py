@@ -182,7 +182,8 @@ class ScreenAnonymizer:
     def _clean(self, waiting: Waiting, seen: Seen, obstacle: SuppressReason | None) -> Outcome:
         kept = waiting.kept
         mask, faces, texts = self._looks.mask(waiting, seen, self._scale, self._max_age_ns)
-        fill_flat(kept.pixels, mask)
+        if faces or texts:
+            fill_flat(kept.pixels, mask)
         reason, ran_ns = self._self_test.state()
         evidence = Evidence(
             arrived_ns=waiting.arrived_ns,
