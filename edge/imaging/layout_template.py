@@ -15,6 +15,8 @@ from pydantic import Field, model_validator
 from edge.imaging.frames import Region
 from edge.messages import Message
 
+LAYOUT = "layout"
+"""Name among the detectors of a receipt; the digest beside it is the signed template's."""
 CELL = 8
 """Side of a cell in pixels."""
 _LEAST_CHROME = 64

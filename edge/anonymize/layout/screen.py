@@ -23,12 +23,11 @@ from edge.anonymize.layout.match import Confirmed, first_match
 from edge.anonymize.scanner.anonymizer import FACE_WIDTH
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import CleanFrame, RawFrame
+from edge.imaging.layout_template import LAYOUT
 from edge.messages import SuppressReason
 from edge.settings import Anonymize, Source
 
 POLICY = "screen-1"
-LAYOUT = "layout"
-"""Stands among the detectors of a receipt; its digest is the signed template's."""
 _LOOK_EVERY_S = 0.5
 _DELAY_NS = 3_000_000_000
 """Longest that a frame waits for its looks; beyond it, it is held back."""
