@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.anonymize.layout.match import Confirmed, Decision
+from edge.anonymize.layout.match import Decision, Recognized
 from edge.imaging.frames import RawFrame
 
 _TELL_NS = 10_000_000_000
@@ -52,17 +52,19 @@ class Herald:
         self._lost_ns: int | None = None
         self._wait_ns = _KEEP_NS
 
-    def see(self, raw: RawFrame, layout: Confirmed | None, decision: Decision, now_ns: int) -> None:
+    def see(self, raw: RawFrame, known: Recognized | None, decision: Decision, now_ns: int) -> None:
         """``raw`` was compared with the source's templates at ``now_ns`` of CLOCK_MONOTONIC."""
-        name = None if layout is None else f"{layout.template.name} {layout.template.version}"
-        if layout is None:
+        name = None
+        if known is not None:
+            name = f"{known.layout.template.name} {known.layout.template.version}"
+        if known is None:
             self._keep_if_due(raw, now_ns)
         elif self._lost_ns is not None and now_ns - self._lost_ns > _KEEP_NS:
             self._wait_ns = _KEEP_NS  # it was known for a while: what comes is another change
-        told_ns = self._told_ns.get(layout is None)
+        told_ns = self._told_ns.get(known is None)
         if name == self._last or (told_ns is not None and now_ns - told_ns < _TELL_NS):
             return
-        self._last, self._told_ns[layout is None] = name, now_ns
+        self._last, self._told_ns[known is None] = name, now_ns
         kept, self._kept = self._kept, None
         self._tell(LayoutNews(self._source, name, decision.why, raw.captured_ms, kept))
 

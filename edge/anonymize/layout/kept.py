@@ -1,15 +1,16 @@
-"""What a template keeps of a frame, cut out of it; the rest of the frame is let go at once. Pure."""
+"""What templates keep of a frame, cut out of it; the rest of the frame is let go at once. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.anonymize.layout.match import Confirmed, cell_levels, gray
-from edge.imaging.frames import Pixels
+from edge.anonymize.layout.match import cell_levels, gray
+from edge.imaging.frames import Pixels, Region
 
 _STEP = 28.0
 """Gray levels by which a cell's mean changes from one frame to the next, if something else is shown."""
@@ -44,9 +45,8 @@ class Kept:
         return whole
 
 
-def cut(frame: Pixels, layout: Confirmed) -> Kept:
-    """Copy what ``layout`` keeps out of ``frame`` (rows, columns[, 3]), of the template's size."""
-    regions = layout.template.keep
+def cut(frame: Pixels, regions: Sequence[Region]) -> Kept:
+    """Copy what is kept, at least one region, out of ``frame`` (rows, columns[, 3])."""
     left, top = min(r.left for r in regions), min(r.top for r in regions)
     right, bottom = max(r.right for r in regions), max(r.bottom for r in regions)
     pixels: Pixels = np.zeros((bottom - top, right - left, *frame.shape[2:]), np.uint8)

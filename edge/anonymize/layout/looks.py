@@ -21,7 +21,7 @@ from edge.anonymize.detectors import Detectors
 from edge.anonymize.gate import Look, Where
 from edge.anonymize.geometry import Box, paint
 from edge.anonymize.layout.kept import Kept
-from edge.anonymize.layout.match import Confirmed
+from edge.anonymize.layout.match import Recognized
 from edge.anonymize.scanner.anonymizer import FACE_WIDTH, grow_text
 from edge.anonymize.scanner.markers import lone_glyphs
 
@@ -43,7 +43,7 @@ class Waiting:
     """A frame of known layout that waits for looks."""
 
     kept: Kept
-    layout: Confirmed
+    known: Recognized
     where: Where
     arrived_ns: int
     scene: Scene

@@ -6,7 +6,7 @@ keep-region touches none of it: that one is for the text detector, which looks a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,10 +14,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.imaging.frames import Pixels
+from edge.imaging.frames import Pixels, Region
 from edge.imaging.layout_template import CELL, LayoutTemplate
 
-Why = Literal["matches", "no_template", "other_size", "other_brightness", "changed_patch", "changed_share"]
+Why = Literal[
+    "matches",
+    "no_template",
+    "other_size",
+    "other_brightness",
+    "changed_patch",
+    "changed_share",
+    "ambiguous",
+]
 
 
 @dataclass(frozen=True)
@@ -81,13 +89,39 @@ def matches(template: LayoutTemplate, frame: Pixels) -> Decision:
     return Decision("matches" if share <= limits.share else "changed_share", drift, patch, share)
 
 
-def first_match(layouts: Iterable[Confirmed], frame: Pixels) -> tuple[Confirmed | None, Decision]:
-    """The first of ``layouts`` that the frame has, or None and how far the nearest is; see `matches`."""
+@dataclass(frozen=True)
+class Recognized:
+    """The first template in the order of the settings that a frame has, and what all that it has keep."""
+
+    layout: Confirmed
+    regions: tuple[Region, ...]
+
+
+def recognize(layouts: Iterable[Confirmed], frame: Pixels) -> tuple[Recognized | None, Decision]:
+    """Which of ``layouts`` a frame has; None and how far the nearest is, see `matches`, if it has none.
+
+    Where it has several, their chrome cannot tell them apart: then only what all of them keep is kept.
+    """
+    found: list[Confirmed] = []
     nearest = Decision("no_template")
     for layout in layouts:
         decision = matches(layout.template, frame)
         if decision.matches:
-            return layout, decision
-        if nearest.why in {"no_template", "other_size"} or decision.share < nearest.share:
+            found.append(layout)
+        elif nearest.why in {"no_template", "other_size"} or decision.share < nearest.share:
             nearest = decision
-    return None, nearest
+    if not found:
+        return None, nearest
+    regions = found[0].template.regions()
+    for layout in found[1:]:
+        regions = tuple(_common(regions, layout.template.regions()))
+    return (Recognized(found[0], regions), Decision("matches")) if regions else (None, Decision("ambiguous"))
+
+
+def _common(some: Iterable[Region], others: Sequence[Region]) -> Iterator[Region]:
+    for a in some:
+        for b in others:
+            left, top = max(a.left, b.left), max(a.top, b.top)
+            right, bottom = min(a.right, b.right), min(a.bottom, b.bottom)
+            if left < right and top < bottom:
+                yield Region(left, top, right, bottom)

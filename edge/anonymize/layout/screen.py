@@ -19,7 +19,7 @@ from edge.anonymize.geometry import fill_flat
 from edge.anonymize.layout.herald import Herald, LayoutNews
 from edge.anonymize.layout.kept import cut, goes_on
 from edge.anonymize.layout.looks import Looks, Scene, Seen, Waiting
-from edge.anonymize.layout.match import Confirmed, first_match
+from edge.anonymize.layout.match import Confirmed, recognize
 from edge.anonymize.scanner.anonymizer import FACE_WIDTH
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import CleanFrame, RawFrame
@@ -114,17 +114,17 @@ class ScreenAnonymizer:
         return out + self.poll()
 
     def _take(self, raw: RawFrame, where: Where) -> Waiting | Held:
-        layout, decision = first_match(self._layouts(), raw.pixels)
-        self._herald.see(raw, layout, decision, self._clock())
-        if layout is None:
+        known, decision = recognize(self._layouts(), raw.pixels)
+        self._herald.see(raw, known, decision, self._clock())
+        if known is None:
             return where.held("unknown_layout")
-        kept, last = cut(raw.pixels, layout), self._last
-        if last is not None and last.layout == layout and goes_on(last.kept, kept):
+        kept, last = cut(raw.pixels, known.regions), self._last
+        if last is not None and last.known == known and goes_on(last.kept, kept):
             last.scene.last_ns = where.captured_ns
             scene = last.scene
         else:
             scene = Scene(where.captured_ns, where.captured_ns)
-        return Waiting(kept, layout, where, self._clock(), scene)
+        return Waiting(kept, known, where, self._clock(), scene)
 
     def poll(self) -> list[Outcome]:
         """Frames whose wait is over, oldest first; also when no new frame comes."""
@@ -168,11 +168,11 @@ class ScreenAnonymizer:
     def clean(self, raw: RawFrame) -> Outcome:
         """Clean one frame by itself, in the caller's thread: one that a person released from quarantine."""
         where = Where.of(raw)
-        layout, _ = first_match(self._layouts(), raw.pixels)
-        if layout is None:
+        known, _ = recognize(self._layouts(), raw.pixels)
+        if known is None:
             return where.held("unknown_layout")
         scene = Scene(where.captured_ns, where.captured_ns)
-        alone = Waiting(cut(raw.pixels, layout), layout, where, self._clock(), scene)
+        alone = Waiting(cut(raw.pixels, known.regions), known, where, self._clock(), scene)
         looks = self._new_looks(threaded=False)
         looks.go_on([alone], None)
         seen = looks.seen()
@@ -187,7 +187,7 @@ class ScreenAnonymizer:
         evidence = Evidence(
             arrived_ns=waiting.arrived_ns,
             looks=(
-                Look(LAYOUT, waiting.layout.sha256, 0, 0),
+                Look(LAYOUT, waiting.known.layout.sha256, 0, 0),
                 *self._looks.evidence(waiting, seen, faces, texts),
             ),
             obstacle=obstacle,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from edge.anonymize.layout.match import Confirmed, first_match
+from edge.anonymize.layout.match import Confirmed, recognize
 from edge.imaging.frames import Acquisition, Pixels, Region
 from edge.settings import Source
 
@@ -24,7 +24,7 @@ def still_of(source: Source, layouts: Callable[[], Sequence[Confirmed]]) -> Call
     def describe(pixels: Pixels) -> Acquisition:
         if not source.layouts:
             return plain
-        layout, _ = first_match(layouts(), pixels)
-        return replace(plain, regions=_NOTHING if layout is None else layout.template.regions())
+        known, _ = recognize(layouts(), pixels)
+        return replace(plain, regions=_NOTHING if known is None else known.regions)
 
     return describe
