@@ -12,7 +12,7 @@ from edge.imaging.frames import CleanFrame, RawFrame
 from edge.messages import SuppressReason
 from edge.pipeline.live import LivePath
 from edge.store.objects import Damaged
-from edge.store.quarantine import Quarantine, as_frame
+from edge.store.quarantine import Quarantine, QuarantineReason, as_frame
 
 log = logging.getLogger(__name__)
 
@@ -46,16 +46,18 @@ class Released:
         """
         for object_id in self._quarantine.released()[:1]:
             try:
-                item = self._quarantine.open(object_id)
-                raw = as_frame(item, time.monotonic_ns())
-                held = self._answer(raw)
+                self._quarantine.settle(object_id, self._judge(object_id))
             except KeyError:
-                continue  # discarded at this moment
-            except Damaged:
-                self._quarantine.settle(object_id, "damaged")
-                continue
-            log.info("a released frame of %s was %s", item.source, f"held: {held}" if held else "answered")
-            self._quarantine.settle(object_id, held)
+                log.info("a released frame was discarded before it was answered")
+
+    def _judge(self, object_id: bytes) -> QuarantineReason | None:
+        try:
+            raw = as_frame(self._quarantine.open(object_id), time.monotonic_ns())
+        except Damaged:
+            return "damaged"
+        held = self._answer(raw)
+        log.info("a released frame of %s was %s", raw.source, f"held: {held}" if held else "answered")
+        return held
 
     def _answer(self, raw: RawFrame) -> SuppressReason | None:
         path, cleaner = self._lives.get(raw.source), self._cleaners.get(raw.source)

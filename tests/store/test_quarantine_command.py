@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import stat
@@ -10,7 +9,6 @@ import stat
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
 from edge.cli import main
 from edge.imaging.frames import Acquisition, RawFrame
@@ -39,9 +37,8 @@ class Box:
         return self.quarantine.put("unknown_layout", source, raw).hex()
 
     def still(self):
-        page = io.BytesIO()
-        Image.fromarray(PIXELS).save(page, "PNG")
-        object_id = self.writer.put("still", "shots", page.getvalue(), 5)
+        _, page = cv2.imencode(".png", PIXELS[:, :, ::-1])
+        object_id = self.writer.put("still", "shots", page.tobytes(), 5)
         self.inbox.quarantine(object_id, "unknown_layout")
         return object_id.hex()
 
