@@ -134,7 +134,13 @@ class Inbox(Section):
         description="Bound on the inbox; when full the sender gets A700 and keeps the object.",
     )
     min_free: Bytes = Field(written("256 MiB"), description="Free disk below which nothing is accepted.")
-    quarantine_max_bytes: Bytes = Field(written("2 GiB"), description="Bound on the quarantine.")
+    quarantine_max_bytes: Bytes = Field(
+        written("2 GiB"), description="Bound on the quarantine; what is oldest in it is erased."
+    )
+    quarantine_max_objects: Whole = Field(1000, ge=1, description="Most objects in quarantine, likewise.")
+    quarantine_max_age: Seconds = Field(
+        written("30 d"), ge=3600.0, description="Age from which what is in quarantine is erased."
+    )
 
 
 class Decode(Section):
@@ -280,8 +286,14 @@ class Source(Section):
     width: Whole = Field(1280, ge=64, description="Width asked of a camera, in pixels.")
     height: Whole = Field(720, ge=64, description="Height asked of a camera, in pixels.")
     rate: float = Field(30.0, gt=0, le=240, description="Frame rate asked of a camera, in frames a second.")
-    looks_at: Literal["film", "monitor", "scene", "nothing"] = Field(
-        "nothing", description="What a camera looks at. With nothing it stays blind."
+    looks_at: Literal["film", "monitor", "scene", "screen", "nothing"] = Field(
+        "nothing",
+        description="What a camera looks at; screen: a grabber of a scanner's. With nothing it stays blind.",
+    )
+    layouts: tuple[Path, ...] = Field(
+        (),
+        description="Signed layout templates of the screen (camera, video) or of the pictures (folder);"
+        " what has the layout of none is held back.",
     )
     modality: str = Field(
         "", description="DICOM modality of the film or monitor, such as CR; empty means unknown."
@@ -426,6 +438,10 @@ def missing_paths(settings: Settings, text: str, name: str) -> list[str]:
     for number, source in enumerate(settings.source):
         if source.kind == "folder":
             needed.append((("source", number, "path"), source.path, "a folder to watch"))
+        needed += [
+            (("source", number, "layouts"), path, "a layout that edge clinic sign-layout wrote")
+            for path in source.layouts
+        ]
     return [
         f"{name}:{toml_file.line_of(text, where)}: {'.'.join(map(str, where))}: "
         f"{path} does not exist; expected {what}"
