@@ -8,10 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from support.leak.canvas import Ink
 from support.leak.clip import Truth
 
 LEAK = 0.10
 """Share of the eyes-to-mouth box, as far as it is bare, that may be uncovered."""
+READABLE = 1 / 3
+"""Share of a character group's ink that may be uncovered. Half of a letter, its upper one, can be read."""
+_GROUP = 0.4
+"""A window with less ink than this share of the mean one is a space or a full stop, not a group."""
 
 
 def uncovered(emitted: NDArray[np.uint8], truth: Truth) -> float:
@@ -22,16 +27,42 @@ def uncovered(emitted: NDArray[np.uint8], truth: Truth) -> float:
     return float((emitted[ys + truth.top, xs + truth.left] != 0).any(axis=1).mean())
 
 
+def legible(bare: NDArray[np.bool_], ink: Ink) -> float:
+    """Largest share of uncovered ink in any character group of a line.
+
+    A group is what a window as wide as the line is high holds: about two letters, or one ideograph. No
+    script is cut into letters for it, so joined ones are judged as the others are.
+
+    Args:
+        bare: for each pixel of ``ink``, whether it left as it was.
+        ink: of the line.
+    """
+    if ink.along.size == 0:
+        return 0.0
+    place = np.floor(ink.along - ink.along.min()).astype(np.int64)
+    window = np.ones(max(1, round(ink.size)))
+    drawn = np.convolve(np.bincount(place), window, "valid")
+    left = np.convolve(np.bincount(place, bare), window, "valid")
+    groups = drawn >= _GROUP * drawn.mean()
+    return float((left[groups] / drawn[groups]).max())
+
+
+def bare(emitted: NDArray[np.generic], original: NDArray[np.generic], ink: Ink) -> NDArray[np.bool_]:
+    """Which pixels of ``ink`` left as they were. Both frames hold stored values, (rows, columns[, 3])."""
+    same = emitted[ink.ys, ink.xs] == original[ink.ys, ink.xs]
+    return np.asarray(same if same.ndim == 1 else same.all(axis=1))
+
+
 def upper(found: int, of: int, confidence: float = 0.95) -> float:
     """One-sided upper bound of a share (Clopper and Pearson, 1934)."""
     return 1.0 if found >= of else float(beta.ppf(confidence, found + 1, of - found))
 
 
-def by_identity(leaks: Iterable[tuple[str, bool]]) -> tuple[int, int]:
-    """Identities with a leak in any case, and identities: cases of one person are not independent."""
+def by_cluster(leaks: Iterable[tuple[str, bool]]) -> tuple[int, int]:
+    """Clusters with a leak in any case, and clusters: cases of one person or file are not independent."""
     worst: dict[str, bool] = {}
-    for identity, leaked in leaks:
-        worst[identity] = worst.get(identity, False) or leaked
+    for cluster, leaked in leaks:
+        worst[cluster] = worst.get(cluster, False) or leaked
     return sum(worst.values()), len(worst)
 
 
