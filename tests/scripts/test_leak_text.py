@@ -7,7 +7,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
-from support.leak import canvas, fonts, judge, objects, report_files, run_text, text_cases
+from support.leak import canvas, fonts, judge, objects, report_files, run_text, run_utility, text_cases
 from support.leak.outcome import FileResult, Outcome
 from support.leak.screens import DETECTOR_DECIDES, LAYOUTS
 
@@ -115,6 +115,16 @@ def test_two_letters_left_of_ten_are_a_leak_and_specks_are_none():
     assert judge.legible(np.zeros(ink.ys.size, bool), ink) == 0.0
 
 
+def test_a_fill_that_has_the_value_of_the_ink_covers_it():
+    whole = line(10)
+    strokes = whole.xs % 5 < 2
+    ink = canvas.Ink(whole.ys[strokes], whole.xs[strokes], whole.along[strokes], whole.size)
+    page = np.full((40, 140), 30, np.uint8)
+    page[ink.ys, ink.xs] = 90
+    assert judge.bare(page, page, ink).all()  # the control
+    assert not judge.bare(np.full_like(page, 90), page, ink).any()
+
+
 def test_a_leak_reaches_the_table_and_a_held_object_is_none():
     strata = [{"script": "latin"}, {"script": "latin"}, {"script": "greek"}]
     results = [
@@ -131,11 +141,22 @@ def test_a_leak_reaches_the_table_and_a_held_object_is_none():
     assert "bound <= 96.0%): greek. Keep-region only: latin." in said
 
 
+def test_a_changed_label_reaches_the_table_and_a_held_image_changes_none():
+    found = [
+        run_utility.Compared("brain_mri/", "a", None, 0.02, "mri_glioma", "mri_notumor"),
+        run_utility.Compared("brain_mri/", "a", None, 0.0, "mri_glioma", "mri_glioma"),
+        run_utility.Compared("chest_xray/", "b", "text_left", 0.0, None, None),
+    ]
+    text = run_utility.markdown(found)
+    assert "| all: 3 | 1 | 1 | 1.00% | 1: 50.00% (97.47%) | 1 of 1 (100.00%) |" in text
+    assert "| chest_xray: 1 | 1 | 0 | 0.00% | 0: 0.00% (100.00%) | 0 of 0 (100.00%) |" in text
+
+
 def test_ours_masks_a_plain_label_and_leaves_it_with_a_blind_detector(drawn, data, monkeypatch):
     drawn()  # skips without fonts
     case = text_cases.TextCase(1, "latin", "sans", 20, "strong", "x-ray corner", "smooth", "xray0.png", 5)
     plan = run_text.Plan(str(data), None)
     assert not run_text.run_case(case, plan).outcomes["edge"].leaking
-    ours, _, _ = run_text._stage(plan)
+    ours, _ = run_text._stage(plan)
     monkeypatch.setattr(ours._detectors.text, "find", lambda image, within=None: [])
     assert run_text.run_case(case, plan).outcomes["edge"].leaking

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
@@ -48,9 +49,19 @@ def legible(bare: NDArray[np.bool_], ink: Ink) -> float:
 
 
 def bare(emitted: NDArray[np.generic], original: NDArray[np.generic], ink: Ink) -> NDArray[np.bool_]:
-    """Which pixels of ``ink`` left as they were. Both frames hold stored values, (rows, columns[, 3])."""
-    same = emitted[ink.ys, ink.xs] == original[ink.ys, ink.xs]
-    return np.asarray(same if same.ndim == 1 else same.all(axis=1))
+    """Which pixels of ``ink`` left as they were. Both frames hold stored values, (rows, columns[, 3]).
+
+    A pixel in the middle of one flat value is covered, even if ink had that value by chance: a window of
+    a quarter of the line's height shows the edge of a stroke, wherever one is left.
+    """
+    reach = max(2, round(ink.size / 8))
+    top, left = max(0, int(ink.ys.min()) - reach), max(0, int(ink.xs.min()) - reach)
+    place = np.s_[top : int(ink.ys.max()) + reach + 1, left : int(ink.xs.max()) + reach + 1]
+    window = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    lively = cv2.dilate(emitted[place], window) != cv2.erode(emitted[place], window)
+    left_alone = (emitted[place] == original[place]).reshape(*lively.shape[:2], -1).all(axis=2)
+    shown = left_alone & lively.reshape(*lively.shape[:2], -1).any(axis=2)
+    return np.asarray(shown[ink.ys - top, ink.xs - left])
 
 
 def upper(found: int, of: int, confidence: float = 0.95) -> float:

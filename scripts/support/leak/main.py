@@ -20,6 +20,7 @@ from support.leak import (
     report_files,
     run_headers,
     run_text,
+    run_utility,
     run_video,
     sheet,
     sources,
@@ -73,6 +74,8 @@ def text(data: Path, count: int | None, pictures: Path) -> dict[str, Any]:
     figures = _files([case.strata for case in planned], results, "burned-in labels", notes)
     alone = [i for i, case in enumerate(planned) if LAYOUTS[case.layout].kept in DETECTOR_DECIDES]
     rows = report_files.rows([planned[i].strata for i in alone], [results[i] for i in alone])
+    print("\nWhere the text detector alone stands between a label and the outside:\n")
+    print(report_files.markdown([row for row in rows if row.name in {"all", "script"}]))
     print(report_files.verdict(rows, fonts.FONTS, PROOF))
     picked = sheet.chosen([result.outcomes["edge"].leaking for result in results])
     sheet.write(pictures, (run_text.raw_and_emitted(planned[i], str(data)) for i in picked))
@@ -84,6 +87,13 @@ def header(data: Path, count: int | None, _: Path) -> dict[str, Any]:
     planned = header_cases.cases(sources.objects(data), count or header_cases.COUNT)
     results = list(run_headers.run_all(planned, data))
     return _files([case.strata for case in planned], results, "planted strings", [])
+
+
+def utility(data: Path, count: int | None, _: Path) -> dict[str, Any]:
+    """Labels of the shipped classifier with and without masks: table and figures."""
+    found = list(run_utility.run_all(run_utility.images(data, count or run_utility.COUNT), data))
+    print(run_utility.markdown(found))
+    return {"cases": [asdict(each) for each in found]}
 
 
 def _files(
@@ -112,6 +122,7 @@ PARTS: dict[str, Callable[[Path, int | None, Path], dict[str, Any]]] = {
     "video": video,
     "text": text,
     "header": header,
+    "utility": utility,
 }
 
 

@@ -21,7 +21,7 @@ class Outcome:
     marker_lost: bool | None = None
     """Whether a laterality marker is gone that should have stayed; None where there was none."""
     seconds: float = 0.0
-    """Time of the clock that the tool took."""
+    """Time of the processor that the tool took: a busy machine slows nobody."""
 
 
 @dataclass

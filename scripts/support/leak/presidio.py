@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +76,18 @@ class Peer:
             ".cache/leak/presidio/bin/python -m spacy download en_core_web_lg adds it"
         )
 
-    def redact(self, path: Path) -> dict[str, dict[str, Any]]:
-        """By way: ``pixels`` (an array), ``masked`` and ``seconds``, or ``held``."""
+    def redact(self, data: bytes, suffix: str) -> dict[str, dict[str, Any]]:
+        """What each way makes of a file: ``pixels`` (an array), ``masked`` and ``seconds``, or ``held``."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{path}\n")
-        self._process.stdin.flush()
-        found = self._hear()
-        for result in found.values():
-            if "pixels" in result:
-                file = Path(result["pixels"])
-                result["pixels"] = np.load(file)
-                file.unlink()
+        with tempfile.TemporaryDirectory(prefix="edge-leak-") as folder:
+            path = Path(folder) / f"original{suffix}"
+            path.write_bytes(data)
+            self._process.stdin.write(f"{path}\n")
+            self._process.stdin.flush()
+            found = self._hear()
+            for result in found.values():
+                if "pixels" in result:
+                    result["pixels"] = np.load(result["pixels"])
         return found
 
     def _hear(self) -> dict[str, Any]:

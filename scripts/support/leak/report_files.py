@@ -30,7 +30,7 @@ class Tally:
     markers: int
     markers_lost: int
     per_second: float
-    """Files a second of one process, by the clock."""
+    """Files a second of processor time."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def markdown(found: Sequence[Row]) -> str:
 
 def summary(tallies: Mapping[str, Tally]) -> str:
     """The tools side by side: masked area, suppressed share, markers lost, files a second."""
-    head = ["tool", "leaking", "suppressed", "masked", "markers lost", "files a second, one process"]
+    head = ["tool", "leaking", "suppressed", "masked", "markers lost", "files a second of one core"]
     lines = [
         [tool, _plain(each), f"{each.held:.1%}", _share(each.masked),
          f"{each.markers_lost} of {each.markers}" if each.markers else "-", f"{each.per_second:.2f}"]

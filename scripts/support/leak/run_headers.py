@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import shutil
 import tempfile
 import time
 import warnings
@@ -71,15 +70,9 @@ def _deid() -> Tool:
 
 
 @cache
-def _stage() -> tuple[dict[str, Tool], Path]:
+def _tools() -> dict[str, Tool]:
     logging.disable(logging.CRITICAL)
-    folder = tempfile.TemporaryDirectory(prefix="edge-leak-")
-    _KEPT.append(folder)
-    return {"edge": ours(), "dicom-anonymizer": _dicom_anonymizer(), "deid": _deid()}, Path(folder.name)
-
-
-_KEPT: list[tempfile.TemporaryDirectory[str]] = []
-"""Folders that go when the process does."""
+    return {"edge": ours(), "dicom-anonymizer": _dicom_anonymizer(), "deid": _deid()}
 
 
 def found(folder: Path, word: str, codec: str) -> str:
@@ -97,33 +90,30 @@ def found(folder: Path, word: str, codec: str) -> str:
 
 def run_case(case: HeaderCase, data: str) -> FileResult:
     """One object, by every tool."""
-    tools, folder = _stage()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="edge-leak-") as folder:
         warnings.simplefilter("ignore")
-        given = folder / "given"
+        given = Path(folder) / "given"
         given.mkdir()
         path = given / case.file_name
         path.write_bytes(header_cases.original(case, Path(data)))
         result = FileResult(case.number, case.source, bool(found(given, case.word, case.codec)))
-        for name, tool in tools.items():
-            out = folder / "out"
+        for name, tool in _tools().items():
+            out = Path(folder) / name
             out.mkdir()
             result.outcomes[name] = outcome(tool, path, out, case)
-            shutil.rmtree(out)
-        shutil.rmtree(given)
     return result
 
 
 def outcome(tool: Tool, path: Path, out: Path, case: HeaderCase) -> Outcome:
     """What a tool makes of one original. What it wrote before it failed has left, too."""
-    started = time.monotonic()
+    started = time.process_time()
     result = Outcome()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
             result.held = tool(path, out)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a peer may break in any way
             result.held = type(error).__name__
-    result.seconds = time.monotonic() - started
+    result.seconds = time.process_time() - started
     result.where = found(out, case.word, case.codec)
     result.leaking = bool(result.where)
     return result

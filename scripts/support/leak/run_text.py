@@ -66,14 +66,8 @@ def anonymizer() -> FileAnonymizer:
 
 
 @cache
-def _stage(plan: Plan) -> tuple[FileAnonymizer, Peer | None, Path]:
-    folder = tempfile.TemporaryDirectory(prefix="edge-leak-")
-    _KEPT.append(folder)
-    return anonymizer(), Peer(Path(plan.presidio)) if plan.presidio else None, Path(folder.name)
-
-
-_KEPT: list[tempfile.TemporaryDirectory[str]] = []
-"""Folders that go when the process does."""
+def _stage(plan: Plan) -> tuple[FileAnonymizer, Peer | None]:
+    return anonymizer(), Peer(Path(plan.presidio)) if plan.presidio else None
 
 
 def draw(case: TextCase, data: Path) -> Drawn:
@@ -108,35 +102,32 @@ def judged(emitted: NDArray[np.generic], original: NDArray[np.generic], screen: 
 
 def run_case(case: TextCase, plan: Plan) -> FileResult:
     """One object, by every tool."""
-    ours, peer, folder = _stage(plan)
+    ours, peer = _stage(plan)
     drawn = draw(case, Path(plan.data))
     original = objects.stored(drawn.data)
-    control = judged(original, original, drawn.screen)
-    result = FileResult(case.number, case.source, control.leaking)
-    path = folder / f"{case.number}{drawn.suffix}"
-    path.write_bytes(drawn.data)
-    started = time.monotonic()
-    report, emitted = anonymized(ours, path, folder / "copy")
-    spent = time.monotonic() - started
+    result = FileResult(case.number, case.source, judged(original, original, drawn.screen).leaking)
+    started = time.process_time()
+    report, emitted = anonymized(ours, drawn.data, drawn.suffix)
+    spent = time.process_time() - started
     result.outcomes["edge"] = _ours(report, emitted, original, drawn.screen)
     result.outcomes["edge"].seconds = spent
-    for name, found in (peer.redact(path) if peer else {}).items():
+    for name, found in (peer.redact(drawn.data, drawn.suffix) if peer else {}).items():
         if "held" in found:
             result.outcomes[name] = Outcome(held=found["held"])
             continue
         outcome = judged(found["pixels"], original, drawn.screen)
         outcome.masked, outcome.seconds = found["masked"], found["seconds"]
         result.outcomes[name] = outcome
-    path.unlink()
     return result
 
 
-def anonymized(ours: FileAnonymizer, path: Path, copy: Path) -> tuple[FileReport, bytes | None]:
-    """Our report, and the bytes of the copy if one was written."""
-    report = ours.run(path, 1, copy)
-    data = copy.read_bytes() if report.output is not None else None
-    copy.unlink(missing_ok=True)
-    return report, data
+def anonymized(ours: FileAnonymizer, data: bytes, suffix: str) -> tuple[FileReport, bytes | None]:
+    """Our report on a file, and the bytes of the copy if one was written."""
+    with tempfile.TemporaryDirectory(prefix="edge-leak-") as folder:
+        path, copy = Path(folder) / f"original{suffix}", Path(folder) / "copy"
+        path.write_bytes(data)
+        report = ours.run(path, 1, copy)
+        return report, copy.read_bytes() if report.output is not None else None
 
 
 def _ours(
@@ -156,10 +147,7 @@ def run_all(cases: Sequence[TextCase], plan: Plan, jobs: int | None = None) -> I
 
 def raw_and_emitted(case: TextCase, data: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     """A case as it came, and as it left by our hands, (rows, columns, 3); None if it was held back."""
-    ours, _, folder = _stage(Plan(data, None))
     drawn = draw(case, Path(data))
-    path = folder / f"{case.number}{drawn.suffix}"
-    path.write_bytes(drawn.data)
-    _, emitted = anonymized(ours, path, folder / "copy")
+    _, emitted = anonymized(_stage(Plan(data, None))[0], drawn.data, drawn.suffix)
     raw = objects.shown(objects.stored(drawn.data))
     return raw, None if emitted is None else objects.shown(objects.stored(emitted))
