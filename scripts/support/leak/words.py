@@ -18,7 +18,6 @@ class Vocabulary:
     """The word before a name."""
     born: str
     ward: str
-    charset: str = "ISO_IR 192"
 
 
 VOCABULARIES = {
