@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 
 import pydicom
@@ -11,8 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.datadict import DicomDictionary
-from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from support.leak.planting import (
+    LETTERS,
+    PUBLIC,
+    SAFE_CREATORS,
+    SCRIPTS,
+    SEQUENCES,
+    TEXT,
+    VRS,
+    WIDTHS,
+    encoded,
+    in_bytes,
+    in_elements,
+    nested,
+    padded,
+)
 
 from edge.anonymize.headers import clean as headers
 from edge.anonymize.headers import media
@@ -20,56 +33,25 @@ from edge.anonymize.headers.remap import Remap
 
 KEY = bytes(range(32))
 CR = "1.2.840.10008.5.1.4.1.1.1"
-WIDTHS = {"US": 2, "SS": 2, "AT": 4, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "SV": 8, "UV": 8}
-BULK = {"OB": 2, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8, "UN": 2}
-LONG = {*BULK, "SQ", "SV", "UC", "UR", "UT", "UV"}
-TEXT = ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT")
-VRS = (*TEXT, *WIDTHS, *BULK)
-PIXELS = {"PixelData", "FloatPixelData", "DoubleFloatPixelData"}
-PUBLIC = sorted(
-    (tag, entry[0])
-    for tag, entry in DicomDictionary.items()
-    if tag > 0x00080005 and tag & 0xFFFF and entry[4] not in PIXELS and "LookupTableData" not in entry[4]
-    if entry[4] not in {"LUTData", "SOPClassUID"}
-)
-SEQUENCES = [tag for tag, vr in PUBLIC if vr == "SQ"]
-SAFE = [
-    "GEMS_ACQU_01",
-    "SIEMENS MR HEADER",
-    "Philips Imaging DD 001",
-    "NQHeader",
-    "SIEMENS Ultrasound SC2000",
-]
-SCRIPTS = {
-    "ISO_IR 100": ("latin-1", "ÆÐÞØßÜÖÄÅÉ"),
-    "ISO_IR 144": ("iso8859-5", "ЖЩЭЮЯФЦЧШЪ"),
-    "ISO_IR 126": ("iso8859-7", "ΔΘΛΞΠΣΦΨΩΓ"),
-    "ISO_IR 192": ("utf-8", "山田太郎患者名前病"),
-    "GB18030": ("gb18030", "王小东患者姓名医院"),
-    "\\ISO 2022 IR 87": ("iso2022_jp", "山田太郎患者名前病"),
-    "\\ISO 2022 IR 149": ("euc_kr", "김희중환자이름병원"),
-    "ISO_IR 13": ("shift_jis", "ﾔﾏﾀﾞﾀﾛｳｶﾝｼﾞｬ"),
-}
-LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 
 
 @st.composite
 def plants(draw):
     """One string and where it stands."""
-    script = draw(st.sampled_from([None, None, *SCRIPTS]))
+    script = draw(st.sampled_from([None, None, *SCRIPTS.values()]))
     if script is None:
         charset, codec = draw(st.sampled_from([None, "ISO_IR 100", "ISO_IR 192"])), "ascii"
         word = draw(st.text(LETTERS, min_size=8, max_size=12))
     else:
-        charset, (codec, letters) = script, SCRIPTS[script]
-        word = draw(st.text(letters, min_size=4, max_size=8))
+        charset, codec = script.charset, script.codec
+        word = draw(st.text(script.letters, min_size=4, max_size=8))
     if draw(st.booleans()):
         tag, vr = draw(st.sampled_from(PUBLIC))
         vr = draw(st.sampled_from([vr, *VRS])) if draw(st.booleans()) else vr
         creator = None
     else:
         group = draw(st.sampled_from([0x0009, 0x0019, 0x0043, 0x0099, 0x0119, 0x2001, 0x7FE1]))
-        creator = draw(st.sampled_from([*SAFE, "VENDOR", word]))
+        creator = draw(st.sampled_from([*SAFE_CREATORS, "VENDOR", word]))
         tag, vr = group << 16 | 0x1000 | draw(st.integers(0, 0xFF)), draw(st.sampled_from(VRS))
     vr = "UN" if len(vr) != 2 or vr == "SQ" else vr
     implicit = draw(st.booleans()) and creator is None
@@ -87,23 +69,11 @@ def plants(draw):
     }  # fmt: skip
 
 
-def encoded(tag: int, vr: str, value: bytes, *, implicit: bool) -> bytes:
-    """An element as it is, whatever its value may be (PS3.5 7.1)."""
-    value += b"\0" * (len(value) % 2)
-    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
-    if implicit:
-        return head + struct.pack("<L", len(value)) + value
-    if vr in LONG:
-        return head + vr.encode() + struct.pack("<HL", 0, len(value)) + value
-    return head + vr.encode() + struct.pack("<H", len(value)) + value
-
-
 def written(plant) -> bytes:
     """A CR object with the string in its place, as a file."""
     implicit = plant["implicit"]
     value = plant["lead"].encode() * (plant["vr"] in TEXT) + plant["data"]
-    width = WIDTHS.get(plant["vr"]) or BULK.get(plant["vr"]) or 2
-    value += (b" " if plant["vr"] in TEXT else b"\0") * (-len(value) % width)
+    value = padded(plant["vr"], value)
     inner = b""
     if plant["creator"] is not None:
         creator = plant["creator"].encode(plant["codec"])
@@ -111,8 +81,7 @@ def written(plant) -> bytes:
     inner += encoded(plant["tag"], plant["vr"], value, implicit=implicit)
     top = plant["tag"]
     for tag in plant["path"]:
-        item = b"\xfe\xff\x00\xe0" + struct.pack("<L", len(inner)) + inner
-        inner, top = encoded(tag, "SQ", item, implicit=implicit), tag
+        inner, top = nested(tag, inner, implicit=implicit), tag
     name = plant["data"] if plant["named"] else b"SOMEBODY"
     elements = {
         0x00080005: ("CS", (plant["charset"] or "").encode()),
@@ -128,25 +97,7 @@ def written(plant) -> bytes:
 
 
 def found(data: bytes, plant) -> bool:
-    """Raw bytes: in its own encoding and in those that a tool might have turned it into."""
-    folded = data.upper()
-    core = plant["data"].removeprefix(b"\x1b$B").removeprefix(b"\x1b$)C").removesuffix(b"\x1b(B")
-    forms = {core, plant["word"].encode(), plant["word"].encode("utf-16-le")}
-    return any(form.upper() in folded for form in forms)
-
-
-def recursive(ds: Dataset, word: str) -> bool:
-    """Every value at every depth, as pydicom reads it."""
-    for element in ds:
-        if element.VR == "SQ":
-            if any(recursive(item, word) for item in element.value):
-                return True
-        else:
-            value = element.value
-            text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-            if word.upper() in text.upper():
-                return True
-    return False
+    return in_bytes(data, plant["word"], plant["codec"])
 
 
 def cleaned(data: bytes, options: headers.Options) -> bytes:
@@ -171,7 +122,7 @@ def test_a_string_planted_anywhere_is_gone(plant, names):
         assert found(before, plant)  # the control
         after = cleaned(before, headers.Options.from_names(names))
         assert not found(after, plant)
-        assert not recursive(pydicom.dcmread(io.BytesIO(after)), plant["word"])
+        assert not in_elements(pydicom.dcmread(io.BytesIO(after)), plant["word"])
 
 
 @pytest.mark.parametrize("vr", VRS)

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from edge.anonymize.detectors import load_detectors
+from edge.anonymize.files import picture
 from edge.anonymize.gate import Held
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable
 from edge.anonymize.scanner.anonymizer import ScannerAnonymizer, kept_regions
 from edge.anonymize.scanner.markers import lone_glyphs
 from edge.imaging import dicom
+from edge.imaging.decoded import DecodeLimits
 from edge.imaging.frames import Acquisition, CleanFrame, Identity, RawFrame, Region
 from edge.settings import Anonymize
 from tests.anonymize.scenes import radiograph
@@ -214,6 +216,26 @@ def test_a_picture_without_a_header_loses_its_faces_and_the_receipt_says_so(scan
     assert isinstance(frame, CleanFrame)
     assert frame.pixels[150 + 58 : 150 + 102, 400 + 52 : 400 + 112].any()
     assert [look.name for look in frame.receipt.detectors] == ["pp-ocrv4-det"]
+
+
+def test_a_name_that_a_face_covers_in_part_goes_as_a_whole(detectors):
+    class Faces:
+        name, sha256 = detectors.faces.name, detectors.faces.sha256
+
+        def find(self, image, width):
+            over = Box(188 - 142 / scale, 10, 188 + 142 / scale, 60)  # all of the name but its first letters
+            return [over] if image.shape == pixels.shape else detectors.faces.find(image, width)
+
+    scale = Anonymize().mask_scale
+    pixels = np.repeat(radiograph()[:, :, None], 3, axis=2)
+    seeing = replace(detectors, faces=Faces())
+    first = np.s_[20:45, 18:46]
+    assert (pixels[first] > 200).any()  # the control
+    frame = ScannerAnonymizer(Anonymize(), seeing).clean(raw(pixels, identity=None))
+    assert isinstance(frame, CleanFrame)
+    assert not (frame.pixels[first] > 200).any()
+    file = picture.clean(cv2.imencode(".png", pixels)[1].tobytes(), DecodeLimits(), seeing, scale)
+    assert not (file.pixels[first] > 200).any()
 
 
 @pytest.mark.parametrize("error", [DetectorUnavailable, IndexError])

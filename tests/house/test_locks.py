@@ -15,7 +15,7 @@ def pins(lock: str) -> set[tuple[str, str]]:
     return {(name, version) for name, version, _ in PIN.findall((LOCKS / lock).read_text())}
 
 
-@pytest.mark.parametrize("lock", ["demo.txt", "tests.txt", "detectors.txt"])
+@pytest.mark.parametrize("lock", ["demo.txt", "tests.txt", "detectors.txt", "presidio.txt"])
 def test_every_requirement_is_pinned_and_hashed(lock: str) -> None:
     text = re.sub(r"^\s*#.*\n", "", (LOCKS / lock).read_text(), flags=re.MULTILINE)
     blocks = re.split(r"^(?=\S)", text, flags=re.MULTILINE)[1:]

@@ -84,7 +84,7 @@ def test_every_stratum_is_planned_and_every_identity_judges():
 def test_bounds_are_those_of_clopper_and_pearson_and_identities_count_once():
     assert judge.upper(0, 500) == pytest.approx(1 - 0.05 ** (1 / 500))
     assert judge.upper(3, 3) == 1.0
-    assert judge.by_identity([("a", True), ("a", False), ("b", False)]) == (1, 2)
+    assert judge.by_cluster([("a", True), ("a", False), ("b", False)]) == (1, 2)
 
 
 def test_a_leak_reaches_the_table():

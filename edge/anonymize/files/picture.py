@@ -38,8 +38,8 @@ def clean(data: bytes, limits: DecodeLimits, detectors: Detectors, mask_scale: f
     pixels: Pixels = np.array(still.decode(data, limits).frames[0])
     boxes = [box for finder in (detectors.faces, detectors.second) for box in finder.find(pixels, FACE_WIDTH)]
     masks = [box.grown(mask_scale) for box in boxes]
+    text = mask_text(pixels, detectors)  # before faces are filled: half a name is no text to a detector
     fill_boxes(pixels, masks)
-    text = mask_text(pixels, detectors)
     paint(text.mask, masks)
     return CleanPicture(pixels, len(suppress_overlaps(boxes)), text.texts, text.left, float(text.mask.mean()))
 

@@ -191,11 +191,11 @@ class ScannerAnonymizer:
                         found = detector.find(pixels, FACE_WIDTH)
                         faces += found
                         looks += (Look(detector.name, detector.sha256, 0, 0, len(found)),)
-                    masks = [box.grown(self._mask_scale) for box in faces]
-                    fill_boxes(pixels, masks)
-                    paint(covered, masks)
-                    faces = suppress_overlaps(faces)
-                texts = mask_text(pixels, self._detectors)
+                texts = mask_text(pixels, self._detectors)  # before faces are filled: half a name is no text
+                masks = [box.grown(self._mask_scale) for box in faces]
+                fill_boxes(pixels, masks)
+                paint(covered, masks)
+                faces = suppress_overlaps(faces)
                 looks += (Look(self._detectors.text.name, self._detectors.text.sha256, 0, 0, texts.texts),)
             except Exception:  # noqa: BLE001  # whatever went wrong, no complete look was had
                 obstacle = "detector_failed"

@@ -24,6 +24,7 @@ from edge.anonymize.geometry import Box
 from edge.imaging.frames import Pixels
 from support.leak import page
 from support.leak.clip import Compositor, Truth
+from support.leak.grid import grid
 from support.leak.rooms import rooms
 from support.leak.video_cases import COLUMNS, HEIGHTS, RATE, ROWS, VideoCase, cases
 from trainer.detectors.faces import portraits
@@ -110,7 +111,7 @@ def table(rows: Sequence[dict[str, object]]) -> str:
     """The budget as Markdown."""
     head = ["detector", "width", "passes", "a look", *(f"recall {h} px" for h in HEIGHTS), "false a frame",
             *(f"every {n}: cores, delay" for n in INTERVALS)]  # fmt: skip
-    lines = [head, ["---"] * len(head)]
+    lines = []
     for row in rows:
         took = float(str(row["look_ms"])) / 1e3
         recall = row["recall"]
@@ -122,7 +123,7 @@ def table(rows: Sequence[dict[str, object]]) -> str:
                 *(_rate(took, n) for n in INTERVALS),
             ]
         )  # fmt: skip
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return grid(head, lines)
 
 
 def _rate(took: float, every: int) -> str:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from support.leak.canvas import Ink
 from support.leak.clip import Truth
 
 LEAK = 0.10
 """Share of the eyes-to-mouth box, as far as it is bare, that may be uncovered."""
+READABLE = 1 / 3
+"""Share of a character group's ink that may be uncovered. Half of a letter, its upper one, can be read."""
+_GROUP = 0.4
+"""A window with less ink than this share of the mean one is a space or a full stop, not a group."""
 
 
 def uncovered(emitted: NDArray[np.uint8], truth: Truth) -> float:
@@ -22,16 +28,52 @@ def uncovered(emitted: NDArray[np.uint8], truth: Truth) -> float:
     return float((emitted[ys + truth.top, xs + truth.left] != 0).any(axis=1).mean())
 
 
+def legible(bare: NDArray[np.bool_], ink: Ink) -> float:
+    """Largest share of uncovered ink in any character group of a line.
+
+    A group is what a window as wide as the line is high holds: about two letters, or one ideograph. No
+    script is cut into letters for it, so joined ones are judged as the others are.
+
+    Args:
+        bare: for each pixel of ``ink``, whether it left as it was.
+        ink: of the line.
+    """
+    if ink.along.size == 0:
+        return 0.0
+    place = np.floor(ink.along - ink.along.min()).astype(np.int64)
+    window = np.ones(max(1, round(ink.size)))
+    drawn = np.convolve(np.bincount(place), window, "valid")
+    left = np.convolve(np.bincount(place, bare), window, "valid")
+    groups = drawn >= _GROUP * drawn.mean()
+    return float((left[groups] / drawn[groups]).max())
+
+
+def bare(emitted: NDArray[np.generic], original: NDArray[np.generic], ink: Ink) -> NDArray[np.bool_]:
+    """Which pixels of ``ink`` left as they were. Both frames hold stored values, (rows, columns[, 3]).
+
+    A pixel in the middle of one flat value is covered, even if ink had that value by chance: a window of
+    a quarter of the line's height shows the edge of a stroke, wherever one is left.
+    """
+    reach = max(2, round(ink.size / 8))
+    top, left = max(0, int(ink.ys.min()) - reach), max(0, int(ink.xs.min()) - reach)
+    place = np.s_[top : int(ink.ys.max()) + reach + 1, left : int(ink.xs.max()) + reach + 1]
+    window = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    lively = cv2.dilate(emitted[place], window) != cv2.erode(emitted[place], window)
+    left_alone = (emitted[place] == original[place]).reshape(*lively.shape[:2], -1).all(axis=2)
+    shown = left_alone & lively.reshape(*lively.shape[:2], -1).any(axis=2)
+    return np.asarray(shown[ink.ys - top, ink.xs - left])
+
+
 def upper(found: int, of: int, confidence: float = 0.95) -> float:
     """One-sided upper bound of a share (Clopper and Pearson, 1934)."""
     return 1.0 if found >= of else float(beta.ppf(confidence, found + 1, of - found))
 
 
-def by_identity(leaks: Iterable[tuple[str, bool]]) -> tuple[int, int]:
-    """Identities with a leak in any case, and identities: cases of one person are not independent."""
+def by_cluster(leaks: Iterable[tuple[str, bool]]) -> tuple[int, int]:
+    """Clusters with a leak in any case, and clusters: cases of one person or file are not independent."""
     worst: dict[str, bool] = {}
-    for identity, leaked in leaks:
-        worst[identity] = worst.get(identity, False) or leaked
+    for cluster, leaked in leaks:
+        worst[cluster] = worst.get(cluster, False) or leaked
     return sum(worst.values()), len(worst)
 
 

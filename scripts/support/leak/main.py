@@ -3,60 +3,173 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from support.leak import budget, drawn, page, real_videos, report, run_peers, run_video, sheet
-from support.leak.video_cases import cases
+from support.leak import (
+    budget,
+    drawn,
+    fonts,
+    header_cases,
+    page,
+    real_videos,
+    report,
+    report_files,
+    run_headers,
+    run_peers,
+    run_text,
+    run_utility,
+    run_video,
+    sheet,
+    sources,
+    text_cases,
+)
+from support.leak.outcome import FileResult
+from support.leak.screens import DETECTOR_DECIDES, LAYOUTS
+from support.leak.video_cases import FRAMES
+from support.leak.video_cases import cases as video_cases
+from support.peers import presidio_peer
+from support.peers.environment import PeerMissingError
 from trainer.detectors.faces import portraits
 
 _ROOT = Path(__file__).resolve().parents[3]
+_CACHE = _ROOT / ".cache" / "leak"
+_WHOLE = "Time is that of whole tools, ours with its look at pixels; bench_headers.py times headers alone."
+_PEER_CASES = 60
+"""The first so many video cases go through deface, too: it takes seconds a case."""
+PROOF = 0.01
+"""Highest bound by source file at which the text detector is trusted with a script."""
+
+
+def video(data: Path, count: int | None, pictures: Path) -> dict[str, Any]:
+    """The video cases: table, contact sheet, figures."""
+    if not (data / "faces" / "portraits").is_dir():
+        raise SystemExit(f"{data / 'faces' / 'portraits'}: not there; name the data in EDGE_DATA")
+    planned = video_cases(portraits.names("bench"))[:count]
+    results = list(run_video.run_all(planned, data))
+    _check_control([result.control >= 0.99 for result in results], "identities")
+    rows = report.rows(planned, results)
+    real = list(real_videos.run(data / "faces" / "files", run_video.detectors()))
+    tables = [report.markdown(rows), real_videos.markdown(real)]
+    peers: list[run_peers.PeerResult] = []
+    try:
+        peers = run_peers.run(planned[:_PEER_CASES], str(data))
+        tables.append(run_peers.markdown(results, peers))
+    except PeerMissingError as error:
+        tables.append(f"deface: NOT RUN, {error}")
+    print("\n\n".join(tables))
+    if count is None:
+        page.write("leak", "\n\n".join(tables))
+    picked = sheet.chosen([bool(result.leaking) for result in results])
+    frames = (results[i].worst_frame if results[i].leaking else FRAMES // 2 for i in picked)
+    sheet.write(
+        pictures,
+        (run_video.raw_and_emitted(planned[i], str(data), at) for i, at in zip(picked, frames, strict=True)),
+    )
+    return {
+        "rows": [asdict(row) for row in rows],
+        "cases": [asdict(result) for result in results],
+        "real videos": [asdict(each) for each in real],
+        "peers": [asdict(peer) for peer in peers],
+    }
+
+
+def text(data: Path, count: int | None, pictures: Path) -> dict[str, Any]:
+    """The cases of burned-in text: table, verdict, contact sheet, figures."""
+    missing = fonts.missing()
+    if missing:
+        raise SystemExit("the text cases cannot be drawn:\n  " + "\n  ".join(missing))
+    notes, python = [], None
+    try:
+        python = presidio_peer.interpreter()
+        with contextlib.closing(presidio_peer.Peer(python)) as peer:
+            notes += [f"presidio: {peer.notes}"] if peer.notes else []
+    except PeerMissingError as error:
+        python = None
+        notes.append(f"presidio: NOT RUN, {error}")
+    planned = text_cases.cases(sources.images(data), count or text_cases.COUNT)
+    results = list(run_text.run_all(planned, run_text.Plan(str(data), str(python) if python else None)))
+    figures = _files([case.strata for case in planned], results, "burned-in labels", notes)
+    alone = [i for i, case in enumerate(planned) if LAYOUTS[case.layout].kept in DETECTOR_DECIDES]
+    rows = report_files.rows([planned[i].strata for i in alone], [results[i] for i in alone])
+    print("\nWhere the text detector alone stands between a label and the outside:\n")
+    print(report_files.markdown([row for row in rows if row.name in {"all", "script"}]))
+    print(report_files.verdict(rows, fonts.FONTS, PROOF))
+    picked = sheet.chosen([result.outcomes["edge"].leaking for result in results])
+    sheet.write(pictures, (run_text.raw_and_emitted(planned[i], str(data)) for i in picked))
+    return figures
+
+
+def header(data: Path, count: int | None, _: Path) -> dict[str, Any]:
+    """The header cases: table and figures."""
+    planned = header_cases.cases(sources.objects(data), count or header_cases.COUNT)
+    results = list(run_headers.run_all(planned, data))
+    return _files([case.strata for case in planned], results, "strings", [_WHOLE])
+
+
+def utility(data: Path, count: int | None, _: Path) -> dict[str, Any]:
+    """Labels of the shipped classifier with and without masks: table and figures."""
+    found = list(run_utility.run_all(run_utility.images(data, count or run_utility.COUNT), data))
+    print(run_utility.markdown(found))
+    return {"cases": [asdict(each) for each in found]}
+
+
+def _files(
+    strata: list[dict[str, str]], results: Sequence[FileResult], what: str, notes: list[str]
+) -> dict[str, Any]:
+    _check_control([result.control for result in results], what)
+    rows = report_files.rows(strata, results)
+    print(report_files.markdown(rows))
+    print()
+    print(report_files.summary(rows[0].tallies))
+    print("\n".join(["", *notes]))
+    return {
+        "rows": [asdict(row) for row in rows],
+        "cases": [{**asdict(result), **place} for result, place in zip(results, strata, strict=True)],
+        "notes": notes,
+    }
+
+
+def _check_control(shown: Sequence[bool], what: str) -> None:
+    if not all(shown):
+        raise SystemExit(f"the control shows {sum(shown)} of {len(shown)} planted {what}: it must show all")
+    print(f"control, originals: {len(shown)} of {len(shown)} show their planted {what}")
+
+
+PARTS: dict[str, Callable[[Path, int | None, Path], dict[str, Any]]] = {
+    "video": video,
+    "text": text,
+    "header": header,
+    "utility": utility,
+}
 
 
 def main() -> int:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("what", choices=("leak", "budget", "drawn"))
-    parser.add_argument("--cases", type=int, help="only so many cases (default: all 3,240)")
-    parser.add_argument("--peers", type=int, default=0, help="deface, too, on the first so many cases")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this one (default: all)")
+    parser.add_argument("--cases", type=int, help="only so many cases of each part (default: over 3,000)")
     parser.add_argument("--json", type=Path, help="write every figure here")
-    parser.add_argument("--sheet", type=Path, default=_ROOT / ".cache" / "leak" / "sheet.jpg",
-                        help="contact sheet of real pictures; not for committing")  # fmt: skip
+    parser.add_argument("--sheets", type=Path, default=_CACHE,
+                        help="folder of contact sheets of real pictures; not for committing")  # fmt: skip
     args = parser.parse_args()
     if args.what == "drawn":
         return drawn.main(_ROOT / "docs" / "anonymization.jpg")
     data = Path(os.environ.get("EDGE_DATA", _ROOT.parent / "shared" / "data"))
-    if not (data / "faces" / "portraits").is_dir():
-        raise SystemExit(f"{data / 'faces' / 'portraits'}: not there; name the data in EDGE_DATA")
     if args.what == "budget":
         return budget.main(data, args.json)
-    planned = cases(portraits.names("bench"))[: args.cases]
-    results = list(run_video.run_all(planned, data))
-    unseen = [result.number for result in results if result.control < 0.99]
-    if unseen:
-        raise SystemExit(f"the control does not show {len(unseen)} of {len(results)} planted identities")
-    rows = report.rows(planned, results)
-    parts = [report.markdown(rows)]
-    parts.append(f"Control, anonymization off: {len(results)} of {len(results)} cases show their identity.")
-    real = list(real_videos.run(data / "faces" / "files", run_video.detectors()))
-    parts.append(real_videos.markdown(real))
-    peers = run_peers.run(planned[: args.peers], str(data)) if args.peers else []
-    if peers:
-        parts.append(run_peers.markdown(results, peers))
-    print("\n\n".join(parts))
-    if args.cases is None:
-        page.write("leak", "\n\n".join(parts))
-    sheet.write(args.sheet, planned, results, str(data))
+    figures = {}
+    for part in args.part or PARTS:
+        print(f"\n## {part}\n", flush=True)
+        figures[part] = PARTS[part](data, args.cases, args.sheets / f"{part}.jpg")
     if args.json:
-        everything = {
-            "rows": [asdict(row) for row in rows],
-            "cases": [asdict(result) for result in results],
-            "real videos": [asdict(each) for each in real],
-            "peers": [asdict(peer) for peer in peers],
-        }
-        args.json.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from support.leak import judge
+from support.leak.grid import grid
 from support.leak.run_video import CaseResult, leaked
 from support.leak.video_cases import FRAMES, VideoCase
 
@@ -44,7 +45,7 @@ def rows(cases: Sequence[VideoCase], results: Sequence[CaseResult]) -> list[Row]
 def _row(name: str, value: str, pairs: Sequence[tuple[VideoCase, CaseResult]]) -> Row:
     results = [result for _, result in pairs]
     leaking = sum(map(leaked, results))
-    bad, people = judge.by_identity((result.identity, leaked(result)) for result in results)
+    bad, people = judge.by_cluster((result.identity, leaked(result)) for result in results)
     judged = sum(result.judged for result in results)
     return Row(
         name,
@@ -65,8 +66,7 @@ def markdown(found: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
     head = ["stratum", "cases", "leaking (95 % bound)", "identities leaking (95 % bound)", "of faces shown",
             "masked", "suppressed"]  # fmt: skip
-    lines = [head, ["---"] * len(head)]
-    lines += [
+    lines = [
         [
             f"{row.name} {row.value}".strip(),
             f"{row.cases:,}",
@@ -78,4 +78,4 @@ def markdown(found: Sequence[Row]) -> str:
         ]
         for row in found
     ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return grid(head, lines)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,6 +19,7 @@ from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame
 from edge.settings import Anonymize, Source
 from support.leak import judge
 from support.leak.clip import Compositor
+from support.leak.parallel import in_order
 from support.leak.rooms import rooms
 from support.leak.video_cases import COLUMNS, RATE, ROWS, VideoCase
 from trainer.detectors.faces import portraits
@@ -118,15 +117,8 @@ def _judge(item: CleanFrame, truths: Sequence[Any], result: CaseResult) -> None:
 
 def run_all(cases: Sequence[VideoCase], data: Path, jobs: int | None = None) -> Iterator[CaseResult]:
     """All cases, in order, with a line of progress now and then."""
-    started = shown = time.monotonic()
-    jobs = jobs or os.cpu_count() or 1
-    with ProcessPoolExecutor(jobs) as pool:
-        for done, result in enumerate(pool.map(run_case, cases, [str(data)] * len(cases), chunksize=4), 1):
-            yield result
-            if time.monotonic() - shown > 20:
-                shown = time.monotonic()
-                left = (shown - started) / done * (len(cases) - done)
-                print(f"video cases: {done}/{len(cases)}, {left:.0f} s left", flush=True)
+    arguments = [(case, str(data)) for case in cases]
+    return in_order(run_case, arguments, "video cases", jobs or os.cpu_count() or 1)
 
 
 def leaked(result: CaseResult) -> bool:
@@ -134,7 +126,7 @@ def leaked(result: CaseResult) -> bool:
     return result.leaking > 0
 
 
-def emitted_and_raw(case: VideoCase, data: str, wanted: int) -> tuple[Pixels, Pixels | None]:
+def raw_and_emitted(case: VideoCase, data: str, wanted: int) -> tuple[Pixels, Pixels | None]:
     """One frame of a case, raw, and as it left; None if it was held back. For the pictures."""
     camera = CameraAnonymizer(_SOURCE, Anonymize(), detectors(), realtime=False)
     outcomes, kept = [], None

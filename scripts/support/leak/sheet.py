@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from support.leak.run_video import CaseResult, emitted_and_raw
-from support.leak.video_cases import FRAMES, VideoCase
+from edge.imaging.frames import Pixels
 
-_WIDTH, _ACROSS = 320, 4
+_WIDTH, _HEIGHT, _ACROSS = 320, 360, 4
+COUNT = 16
+"""Cases on a sheet."""
 
 
-def write(
-    path: Path, cases: Sequence[VideoCase], results: Sequence[CaseResult], data: str, count: int = 16
-) -> None:
-    """Cases that leak first, then others at even steps."""
-    order = sorted(range(len(cases)), key=lambda i: -results[i].leaking)
-    leaking = [i for i in order if results[i].leaking][: count // 2]
-    calm = [i for i in order if not results[i].leaking]
-    step = max(1, len(calm) // max(1, count - len(leaking)))
-    chosen = [*leaking, *calm[::step]][:count]
+def chosen(leaking: Sequence[bool], count: int = COUNT) -> list[int]:
+    """Numbers of cases to show: those that leak first, then others at even steps."""
+    bad = [number for number, leaks in enumerate(leaking) if leaks][: count // 2]
+    calm = [number for number, leaks in enumerate(leaking) if not leaks]
+    step = max(1, len(calm) // max(1, count - len(bad)))
+    return [*bad, *calm[::step]][:count]
+
+
+def write(path: Path, pairs: Iterable[tuple[Pixels, Pixels | None]]) -> None:
+    """Frames (rows, columns, 3), raw and as they left; black for one that was held back."""
     cells = []
-    for i in chosen:
-        frame = results[i].worst_frame if results[i].leaking else FRAMES // 2
-        raw, clean = emitted_and_raw(cases[i], data, frame)
+    for raw, clean in pairs:
         pair = np.vstack([raw, np.zeros_like(raw) if clean is None else clean])
-        cells.append(cv2.resize(pair, (_WIDTH, _WIDTH * 9 * 2 // 16), interpolation=cv2.INTER_AREA))
+        cells.append(cv2.resize(pair, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA))
     while len(cells) % _ACROSS:
         cells.append(np.zeros_like(cells[0]))
     sheet = np.vstack([np.hstack(cells[i : i + _ACROSS]) for i in range(0, len(cells), _ACROSS)])

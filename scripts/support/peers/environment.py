@@ -11,6 +11,10 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[3]
 
 
+class PeerMissingError(Exception):
+    """The peer cannot run. The message says why, for the table."""
+
+
 def ready(name: str) -> Path:
     """The ``bin`` folder of the peer's environment.
 
@@ -18,7 +22,7 @@ def ready(name: str) -> Path:
         name: of ``scripts/requirements/NAME.txt``.
 
     Raises:
-        RuntimeError: it cannot be installed; says why.
+        PeerMissingError: it cannot be installed.
     """
     lock = _ROOT / "scripts" / "requirements" / f"{name}.txt"
     folder = _ROOT / ".cache" / "peers" / name
@@ -27,8 +31,15 @@ def ready(name: str) -> Path:
         print(f"{name}: installing it into {folder}", file=sys.stderr, flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(folder)], name)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
-        _run([*pip, "-r", str(lock)], name)
+        pip = [
+            str(folder / "bin" / "python"),
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "install",
+            "--quiet",
+        ]
+        _run([*pip, "--only-binary", ":all:", "--no-deps", "--require-hashes", "-r", str(lock)], name)
         stamp.write_text(wanted, encoding="ascii")
     return folder / "bin"
 
@@ -36,4 +47,5 @@ def ready(name: str) -> Path:
 def _run(command: list[str], name: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{name} cannot be installed: {done.stderr.strip().splitlines()[-1:]}")
+        said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
+        raise PeerMissingError(f"{name} cannot be installed: {said}")

@@ -1,0 +1,90 @@
+"""The text cases: scripts, kinds of font, sizes, contrasts and layouts, each in turn beside all others. Pure.
+
+Every dimension is gone through in shuffled rounds of its own, so that any number of cases from the first
+holds each value as often as any other, give or take one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from support.leak.fonts import FONTS
+from support.leak.screens import LAYOUTS
+
+COUNT = 3024
+SIZES = (10, 14, 20, 32, 56)
+"""Pixels an em, in frames about 500 pixels high."""
+CONTRASTS = {"strong": (150, 255), "middle": (80, 120), "faint": (40, 60)}
+"""Gray levels between ink and ground."""
+STROKES = ("smooth", "hard")
+"""With gray edges, or without, as older consoles draw."""
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class TextCase:
+    """One object with burned-in text."""
+
+    number: int
+    script: str
+    font: str
+    size: int
+    contrast: str
+    layout: str
+    strokes: str
+    source: str
+    """Name of the image below EDGE_DATA that the text is pasted into."""
+    seed: int
+
+    @property
+    def strata(self) -> dict[str, str]:
+        """The case's place in the table."""
+        return {
+            "known": LAYOUTS[self.layout].kept,
+            "layout": self.layout,
+            "script": self.script,
+            "font": f"{self.script} {self.font}",
+            "size": f"{self.size} px",
+            "contrast": self.contrast,
+            "strokes": self.strokes,
+        }
+
+
+def rounds(values: Sequence[Value], rng: np.random.Generator) -> Iterator[Value]:
+    """All values in a random order, then again in another, for ever."""
+    while True:
+        yield from (values[i] for i in rng.permutation(len(values)))
+
+
+def cases(sources: Mapping[str, Sequence[str]], count: int = COUNT, seed: int = 6) -> list[TextCase]:
+    """The first ``count`` cases.
+
+    Args:
+        sources: images by kind (`screens.Layout.shows`).
+        count: how many.
+        seed: fixes all of them.
+    """
+    rng = np.random.default_rng(seed)
+
+    def turns(values: Sequence[Value]) -> Iterator[Value]:
+        return rounds(values, np.random.default_rng(rng.integers(1 << 31)))
+
+    scripts, sizes, contrasts, strokes, layouts = (
+        turns(tuple(each)) for each in (FONTS, SIZES, CONTRASTS, STROKES, LAYOUTS)
+    )
+    fonts = {script: turns(tuple(kinds)) for script, kinds in FONTS.items()}
+    images = {kind: turns(names) for kind, names in sorted(sources.items())}
+    result = []
+    for number in range(count):
+        script, layout = str(next(scripts)), str(next(layouts))
+        result.append(
+            TextCase(
+                number, script, next(fonts[script]), int(next(sizes)), str(next(contrasts)), layout,
+                str(next(strokes)), next(images[LAYOUTS[layout].shows]), int(rng.integers(1 << 31)),
+            )
+        )  # fmt: skip
+    return result

@@ -1,0 +1,162 @@
+"""The bench of burned-in text: its truth is where the ink is, its slices are fair, its table is right."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+from support.leak import canvas, fonts, judge, objects, report_files, run_text, run_utility, text_cases
+from support.leak.outcome import FileResult, Outcome
+from support.leak.screens import DETECTOR_DECIDES, LAYOUTS
+
+from edge.anonymize.scanner.anonymizer import kept_regions
+from edge.imaging import dicom
+from edge.imaging.decoded import DecodeLimits
+from trainer.detectors.text.writing import FAMILIES
+
+SOURCES = {kind: [f"{kind}{n}.png" for n in range(3)] for kind in ("xray", "ct", "mri", "us")}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Drawn pictures in the place of real ones."""
+    folder = tmp_path_factory.mktemp("data")
+    y, x = np.mgrid[:224, :224]
+    for kind, names in SOURCES.items():
+        for number, name in enumerate(names):
+            gray = 70 + 40 * np.sin(x / (30 + number)) + 25 * np.cos(y / (17 + len(kind)))
+            assert cv2.imwrite(str(folder / name), gray.round().astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def drawn(data):
+    missing = fonts.missing()
+    if missing:
+        pytest.skip("; ".join(missing))
+
+    def make(**changes):
+        base = {"number": 1, "script": "latin", "font": "sans", "size": 20, "contrast": "strong",
+                "layout": "CT console", "strokes": "smooth", "source": "ct0.png", "seed": 5}  # fmt: skip
+        case = text_cases.TextCase(**{**base, **changes})
+        return run_text.draw(case, data)
+
+    return make
+
+
+def test_no_font_that_judges_has_trained():
+    files = [face.file for kinds in fonts.FONTS.values() for faces in kinds.values() for face in faces]
+    assert not [file for file in files if file.startswith(FAMILIES)]
+
+
+def test_missing_fonts_are_named_with_their_packages(tmp_path):
+    said = "\n".join(fonts.missing(tmp_path))
+    for package in ("freefont-ttf", "liberation", "hosny-amiri", "lohit-deva", "wqy-zenhei"):
+        assert f"install fonts-{package}" in said
+
+
+@pytest.mark.parametrize("count", [36, 150, 3024])
+def test_any_number_of_cases_is_balanced(count):
+    planned = text_cases.cases(SOURCES, count)
+    for name in ("script", "layout", "size", "contrast", "strokes"):
+        times = Counter(case.strata[name] for case in planned)
+        assert max(times.values()) - min(times.values()) <= 1
+    assert planned == text_cases.cases(SOURCES, 3024)[:count]  # seeds are fixed
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("script", fonts.FONTS)
+def test_the_truth_lies_on_the_ink(drawn, layout, script):
+    made = drawn(layout=layout, script=script, font=next(iter(fonts.FONTS[script])))
+    original = objects.stored(made.data)
+    assert made.screen.lines
+    assert run_text.judged(original, original, made.screen).leaking  # the control
+    filled = original.copy()
+    for ink in made.screen.lines:
+        assert ink.ys.size > 20
+        filled[ink.ys.min() : ink.ys.max() + 1, ink.xs.min() : ink.xs.max() + 1] = 1
+    assert not run_text.judged(filled, original, made.screen).leaking
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_our_rules_keep_of_a_layout_what_the_table_says(drawn, layout):
+    made = drawn(layout=layout)
+    if made.suffix == ".png":
+        return
+    opened = dicom.open_(made.data, DecodeLimits())
+    regions = kept_regions(opened.acquisition, *opened.shape[:2])
+    kept = LAYOUTS[layout].kept
+    assert (regions is None) == (kept == "nothing: unknown")
+    if regions is not None:
+        inside = [any(r.left <= x < r.right and r.top <= y < r.bottom for r in regions)
+                  for ink in made.screen.lines for y, x in zip(ink.ys, ink.xs, strict=True)]  # fmt: skip
+        assert all(inside) if kept in DETECTOR_DECIDES else not any(inside)
+
+
+def line(letters: int, size: int = 20) -> canvas.Ink:
+    """Boxes of ink, half as wide as high, like letters."""
+    page = np.zeros((size, letters * size // 2), bool)
+    for n in range(letters):
+        page[2:-2, n * size // 2 + 1 : (n + 1) * size // 2 - 1] = True
+    ys, xs = np.nonzero(page)
+    return canvas.Ink(ys, xs, xs.astype(float), float(size))
+
+
+def test_two_letters_left_of_ten_are_a_leak_and_specks_are_none():
+    ink = line(10)
+    assert judge.legible(np.ones(ink.ys.size, bool), ink) == 1.0
+    assert judge.legible(ink.xs >= 80, ink) == 1.0  # two letters of ten, a fifth of all ink
+    assert judge.legible((ink.ys < 10), ink) == pytest.approx(0.5, abs=0.05)  # their upper halves
+    assert judge.legible(ink.xs >= 98, ink) < judge.READABLE
+    specks = np.random.default_rng(0).random(ink.ys.size) < 0.1
+    assert judge.legible(specks, ink) < judge.READABLE
+    assert judge.legible(np.zeros(ink.ys.size, bool), ink) == 0.0
+
+
+def test_a_fill_that_has_the_value_of_the_ink_covers_it():
+    whole = line(10)
+    strokes = whole.xs % 5 < 2
+    ink = canvas.Ink(whole.ys[strokes], whole.xs[strokes], whole.along[strokes], whole.size)
+    page = np.full((40, 140), 30, np.uint8)
+    page[ink.ys, ink.xs] = 90
+    assert judge.bare(page, page, ink).all()  # the control
+    assert not judge.bare(np.full_like(page, 90), page, ink).any()
+
+
+def test_a_leak_reaches_the_table_and_a_held_object_is_none():
+    strata = [{"script": "latin"}, {"script": "latin"}, {"script": "greek"}]
+    results = [
+        FileResult(0, "a", True, {"edge": Outcome(masked=0.1, seconds=1), "peer": Outcome(leaking=True)}),
+        FileResult(1, "a", True, {"edge": Outcome(leaking=True, masked=0.3, seconds=1), "peer": Outcome()}),
+        FileResult(2, "b", True, {"edge": Outcome(held="unknown_layout", seconds=2), "peer": Outcome()}),
+    ]
+    rows = report_files.rows(strata, results)
+    text = report_files.markdown(rows)
+    assert "| all | 3 | 1: 33.33% (86.46%) | 1 of 2 (97.47%) | 33.3% | 20.0% | 1: 33.33%" in text
+    assert "| script greek | 1 | 0: 0.00% (95.00%) | 0 of 1 (95.00%) | 100.0% | - |" in text
+    assert "0.75" in report_files.summary(rows[0].tallies)
+    said = report_files.verdict(rows, ("latin", "greek"), 0.96)
+    assert "bound <= 96.0%): greek. Keep-region only: latin." in said
+
+
+def test_a_changed_label_reaches_the_table_and_a_held_image_changes_none():
+    found = [
+        run_utility.Compared("brain_mri/", "a", None, 0.02, "mri_glioma", "mri_notumor"),
+        run_utility.Compared("brain_mri/", "a", None, 0.0, "mri_glioma", "mri_glioma"),
+        run_utility.Compared("chest_xray/", "b", "text_left", 0.0, None, None),
+    ]
+    text = run_utility.markdown(found)
+    assert "| all: 3 | 1 | 1 | 1.00% | 1: 50.00% (97.47%) | 1 of 1 (100.00%) |" in text
+    assert "| chest_xray: 1 | 1 | 0 | 0.00% | 0: 0.00% (100.00%) | 0 of 0 (100.00%) |" in text
+
+
+def test_ours_masks_a_plain_label_and_leaves_it_with_a_blind_detector(drawn, data, monkeypatch):
+    drawn()  # skips without fonts
+    case = text_cases.TextCase(1, "latin", "sans", 20, "strong", "x-ray corner", "smooth", "xray0.png", 5)
+    plan = run_text.Plan(str(data), None)
+    assert not run_text.run_case(case, plan).outcomes["edge"].leaking
+    ours, _ = run_text._stage(plan)
+    monkeypatch.setattr(ours._detectors.text, "find", lambda image, within=None: [])
+    assert run_text.run_case(case, plan).outcomes["edge"].leaking
