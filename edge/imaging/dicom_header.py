@@ -19,7 +19,7 @@ _DRAWN = ("SCREEN", "REPORT", "CAPTURE", "RESULT", "GRAPH")
 
 # Anatomic Region Sequence (PS3.16 CID 4031; SNOMED CT, and the retired SRT codes) to defined terms
 # of Body Part Examined (PS3.16 Annex L).
-_REGION_CODES = {
+REGION_CODES = {
     "69536005": "HEAD", "T-D1100": "HEAD",
     "12738006": "BRAIN", "T-A0100": "BRAIN",
     "89546000": "SKULL", "T-11100": "SKULL",
@@ -78,7 +78,7 @@ def acquisition(header: Dataset, rows: int, columns: int) -> Acquisition:
     return Acquisition(
         modality=_code_string(text(header, "Modality")),
         body_part=_code_string(text(header, "BodyPartExamined"))
-        or _coded(header, "AnatomicRegionSequence", _REGION_CODES),
+        or _coded(header, "AnatomicRegionSequence", REGION_CODES),
         view=_code_string(text(header, "ViewPosition")) or _coded(header, "ViewCodeSequence", _VIEW_CODES),
         manufacturer=text(header, "Manufacturer")[:_MAX_WORD],
         model_name=text(header, "ManufacturerModelName")[:_MAX_WORD],
