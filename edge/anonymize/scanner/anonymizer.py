@@ -5,7 +5,7 @@ Location) or, for modalities whose images have no screen layout around them, the
 other layout is unknown and held back. Then text that the detector finds is filled, and it looks
 again at the result: text that is still there holds the frame back. Burned In Annotation
 (0028,0301) is never asked. A picture without a DICOM header may be a photograph: there faces are
-looked for and masked, too. Of text, a lone glyph alone may stay (see `markers.lone_glyphs`).
+looked for and masked, too. Of text, markers alone may stay (see `markers`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit, take_identity
 from edge.anonymize.geometry import Box, fill, fill_boxes, fill_flat, paint, suppress_overlaps
-from edge.anonymize.scanner.markers import lone_glyphs
+from edge.anonymize.scanner.markers import markers
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
 from edge.messages import SuppressReason
@@ -84,7 +84,7 @@ def mask_text(pixels: Pixels, detectors: Detectors) -> TextMask:
         DetectorUnavailable: the text detector failed.
     """
     result = TextMask(*pixels.shape[:2])
-    found = _names(detectors.text.find(pixels))
+    found = _names(pixels, detectors.text.find(pixels))
     for _ in range(_ROUNDS):
         if not found:
             break
@@ -93,15 +93,15 @@ def mask_text(pixels: Pixels, detectors: Detectors) -> TextMask:
         fill_flat(pixels, result.mask)
         result.texts += len(found)
         near = [box.padded(*[min(box.width, box.height)] * 2) for box in touched]
-        again = _names(detectors.text.find(pixels, near))
+        again = _names(pixels, detectors.text.find(pixels, near))
         found = [box for box in again if any(box.touches(other) for other in near)]
     result.left = len(found)
     return result
 
 
-def _names(found: list[Box]) -> list[Box]:
-    lone = lone_glyphs(found)
-    return [box for box in found if box not in lone]
+def _names(pixels: Pixels, found: list[Box]) -> list[Box]:
+    kept = markers(pixels, found)
+    return [box for box in found if box not in kept]
 
 
 class ScannerAnonymizer:
