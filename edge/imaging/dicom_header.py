@@ -52,6 +52,7 @@ _VIEW_CODES = {
 _CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
 _LO, _SH, _UI = 64, 16, 64  # most characters of a value (PS3.5 6.2)
 _MAX_REGIONS = 16
+_MAX_TYPES = 16
 _MAX_WORDS = 64
 _MAX_WORD = 64
 
@@ -82,6 +83,8 @@ def acquisition(header: Dataset, rows: int, columns: int) -> Acquisition:
         view=_code_string(text(header, "ViewPosition")) or _coded(header, "ViewCodeSequence", _VIEW_CODES),
         manufacturer=text(header, "Manufacturer")[:_MAX_WORD],
         model_name=text(header, "ManufacturerModelName")[:_MAX_WORD],
+        software=text(header, "SoftwareVersions")[:_MAX_WORD],
+        image_type="\\".join(_code_string(value) for value in _image_type(header)[:_MAX_TYPES]),
         regions=_ultrasound_regions(header, rows, columns),
         secondary=_is_secondary(header),
     )
@@ -154,8 +157,11 @@ def _is_secondary(header: Dataset) -> bool:
         return True
     if text(header, "ConversionType"):
         return True
-    values = [str(value).upper() for value in _many(_value(header, "ImageType"))]
-    return any(mark in value for value in values[2:] for mark in _DRAWN)
+    return any(mark in value for value in _image_type(header)[2:] for mark in _DRAWN)
+
+
+def _image_type(header: Dataset) -> list[str]:
+    return [str(value).upper() for value in _many(_value(header, "ImageType"))]
 
 
 def _ultrasound_regions(header: Dataset, rows: int, columns: int) -> tuple[Region, ...]:

@@ -25,6 +25,7 @@ from edge.anonymize.headers.remap import Remap
 from edge.anonymize.heads import judge
 from edge.anonymize.heads.cut import Cut
 from edge.anonymize.scanner.anonymizer import kept_regions
+from edge.anonymize.scanner.devices import annotation
 from edge.imaging import dicom
 from edge.imaging.decoded import DecodeLimits
 from edge.imaging.frames import Acquisition
@@ -121,6 +122,8 @@ def look(
     if head.reason is not None and cut_of is None:
         raise FileHeld(head.reason)
     found = burned_in.look(opened.frames, outside, detectors, beat)
+    known = annotation(opened.acquisition, *outside.shape)
+    np.logical_or(found.mask, known, out=found.mask)
     reason = head.reason
     if head.undecided and not judge.trunk(header, stored.Stored(header, opened.count).frames()):
         reason = judge.NOT_EXCLUDED

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit, take_identity
 from edge.anonymize.geometry import Box, fill, fill_boxes, fill_flat, paint, suppress_overlaps
+from edge.anonymize.scanner.devices import annotation
 from edge.anonymize.scanner.markers import markers
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
@@ -161,6 +162,9 @@ class ScannerAnonymizer:
                     paint(covered, masks)
                     faces = suppress_overlaps(faces)
                 texts = mask_text(pixels, self._detectors)
+                known = annotation(where.acquisition, rows, columns)
+                fill(pixels, known)
+                covered |= known
                 looks += (Look(self._detectors.text.name, self._detectors.text.sha256, 0, 0, texts.texts),)
             except Exception:  # noqa: BLE001  # whatever went wrong, no complete look was had
                 obstacle = "detector_failed"
