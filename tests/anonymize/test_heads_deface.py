@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
 from edge.anonymize.files.one_file import FileAnonymizer, How
 from edge.anonymize.geometry import Box
@@ -55,7 +57,8 @@ def volume(series):
 
 
 def faces_seen(detectors, series):
-    return [len(detectors.second.find(view, 320)) for view in render.views(volume(series))]
+    views = islice(render.views(volume(series)), 0, 6, 2)  # upright, from in front and both sides
+    return [len(detectors.second.find(view, 320)) for view in views]
 
 
 @pytest.mark.parametrize(
@@ -86,6 +89,44 @@ def test_a_face_is_cut_off_and_the_brain_and_all_that_is_kept_stay_as_they_were(
     for ds in copies:
         assert ds.RecognizableVisualFeatures == "NO"
         assert "113102" in {item.CodeValue for item in ds.DeidentificationMethodCodeSequence}
+
+
+def enhanced(series) -> Dataset:
+    """The series as one object of Enhanced CT, its geometry in functional groups alone."""
+    first, last = series[0], series[-1]
+    ds = make_dicom.dataset(np.stack([np.frombuffer(one.PixelData, "<u2") for one in series])
+                            .reshape(len(series), first.Rows, first.Columns))  # fmt: skip
+    ds.SOPClassUID, ds.Modality, ds.BodyPartExamined = "1.2.840.10008.5.1.4.1.1.2.1", "CT", "HEAD"
+    ds.BitsStored, ds.HighBit, ds.WindowCenter, ds.WindowWidth = 12, 11, "0", "40000"
+    shared, measures, orientation, rescale = Dataset(), Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = last.PixelSpacing, last.SliceThickness
+    orientation.ImageOrientationPatient = last.ImageOrientationPatient
+    rescale.RescaleSlope, rescale.RescaleIntercept = "1", "-1024"
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    shared.PixelValueTransformationSequence = [rescale]
+    ds.SharedFunctionalGroupsSequence, groups = [shared], []
+    for one in series:
+        group, position = Dataset(), Dataset()
+        position.ImagePositionPatient = one.ImagePositionPatient
+        group.PlanePositionSequence = [position]
+        groups.append(group)
+    ds.PerFrameFunctionalGroupsSequence = groups
+    return ds
+
+
+def test_an_enhanced_object_is_its_own_series(run):
+    step = (4.0, 4.0, 4.0)
+    series, _, brain = head.series(step)
+    ds = enhanced(series)
+    reports, (copy,) = run([ds], OPTION)
+    assert (reports[0].reason, reports[0].frames, reports[0].defaced) == (None, len(series), True)
+    before, after = (np.frombuffer(one.PixelData, "<u2").reshape(brain.shape) for one in (ds, copy))
+    changed = before != after
+    assert 0.1 < changed[before > 700].mean() < 0.6
+    assert not changed[brain].any()
+    del ds.PerFrameFunctionalGroupsSequence[7].PlanePositionSequence
+    assert run([ds], OPTION)[0][0].reason == "head_not_defaced"
+    assert run([ds])[0][0].reason == "recognizable_head"
 
 
 def test_a_face_that_nobody_asked_to_remove_holds_its_series(run):

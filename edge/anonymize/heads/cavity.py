@@ -68,8 +68,8 @@ def _largest(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
     for below, above in pairwise(labels):
         both = (below > 0) & (above > 0)
-        for a, b in np.unique(np.stack([below[both], above[both]], axis=1), axis=0):
-            one, other = root(int(a)), root(int(b))
+        for pair in np.unique(below[both] * used + above[both]):
+            one, other = root(int(pair) // used), root(int(pair) % used)
             parent[max(one, other)] = min(one, other)
     roots = np.array([root(label) for label in range(used)])[labels]
     sizes = np.bincount(roots.ravel())

@@ -30,7 +30,8 @@ def markers(image: Pixels, found: list[Box]) -> list[Box]:
         image: display values in which they were found.
         found: all texts of the image.
     """
-    alone = [box for box in found if not any(_beside(box, other) for other in found)]
+    ink = [box for box in found if glyph.is_written(image, box)]
+    alone = [box for box in found if not any(_beside(box, other) for other in ink)]
     single = [box for box in alone if _is_single(image, box)]
     kept = [box for box in single if all(twin in single for twin in found if _same(box, twin))]
     places: list[Box] = []
