@@ -178,23 +178,23 @@ def _read_long(fd: int, size: int) -> bytes:
     return bytes(data)
 
 
+_WORDS = ("modality", "body_part", "view", "manufacturer", "model_name", "software", "image_type")
+
+
 def pack_acquisition(value: Acquisition | None) -> Message | None:
     """`Acquisition` as a plain map."""
     if value is None:
         return None
     regions = [[r.left, r.top, r.right, r.bottom] for r in value.regions]
-    return {
-        "modality": value.modality, "body_part": value.body_part, "view": value.view,
-        "manufacturer": value.manufacturer, "model_name": value.model_name,
-        "regions": regions, "secondary": value.secondary,
-    }  # fmt: skip
+    words: Message = {key: getattr(value, key) for key in _WORDS}
+    return {**words, "regions": regions, "secondary": value.secondary}
 
 
 def unpack_acquisition(value: Message | None) -> Acquisition | None:
     """The inverse of `pack_acquisition`."""
     if value is None:
         return None
-    words = {key: str(value[key]) for key in ("modality", "body_part", "view", "manufacturer", "model_name")}
+    words = {key: str(value[key]) for key in _WORDS}
     regions = tuple(Region(*(int(side) for side in region)) for region in value["regions"])
     return Acquisition(**words, regions=regions, secondary=bool(value["secondary"]))
 

@@ -19,7 +19,7 @@ _DRAWN = ("SCREEN", "REPORT", "CAPTURE", "RESULT", "GRAPH")
 
 # Anatomic Region Sequence (PS3.16 CID 4031; SNOMED CT, and the retired SRT codes) to defined terms
 # of Body Part Examined (PS3.16 Annex L).
-_REGION_CODES = {
+REGION_CODES = {
     "69536005": "HEAD", "T-D1100": "HEAD",
     "12738006": "BRAIN", "T-A0100": "BRAIN",
     "89546000": "SKULL", "T-11100": "SKULL",
@@ -52,6 +52,7 @@ _VIEW_CODES = {
 _CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
 _LO, _SH, _UI = 64, 16, 64  # most characters of a value (PS3.5 6.2)
 _MAX_REGIONS = 16
+_MAX_TYPES = 16
 _MAX_WORDS = 64
 _MAX_WORD = 64
 
@@ -78,10 +79,12 @@ def acquisition(header: Dataset, rows: int, columns: int) -> Acquisition:
     return Acquisition(
         modality=_code_string(text(header, "Modality")),
         body_part=_code_string(text(header, "BodyPartExamined"))
-        or _coded(header, "AnatomicRegionSequence", _REGION_CODES),
+        or _coded(header, "AnatomicRegionSequence", REGION_CODES),
         view=_code_string(text(header, "ViewPosition")) or _coded(header, "ViewCodeSequence", _VIEW_CODES),
         manufacturer=text(header, "Manufacturer")[:_MAX_WORD],
         model_name=text(header, "ManufacturerModelName")[:_MAX_WORD],
+        software=text(header, "SoftwareVersions")[:_MAX_WORD],
+        image_type="\\".join(_code_string(value) for value in _image_type(header)[:_MAX_TYPES]),
         regions=_ultrasound_regions(header, rows, columns),
         secondary=_is_secondary(header),
     )
@@ -154,8 +157,11 @@ def _is_secondary(header: Dataset) -> bool:
         return True
     if text(header, "ConversionType"):
         return True
-    values = [str(value).upper() for value in _many(_value(header, "ImageType"))]
-    return any(mark in value for value in values[2:] for mark in _DRAWN)
+    return any(mark in value for value in _image_type(header)[2:] for mark in _DRAWN)
+
+
+def _image_type(header: Dataset) -> list[str]:
+    return [str(value).upper() for value in _many(_value(header, "ImageType"))]
 
 
 def _ultrasound_regions(header: Dataset, rows: int, columns: int) -> tuple[Region, ...]:

@@ -21,8 +21,8 @@ def look_of(header: Dataset, frame: int, *, bits: int, signed: bool, little_endi
     (PS3.3 C.7.6.16.2.9, .10); other objects at the top level. Of several windows the first counts.
     A window that is none (width not above 0, not a number) is left out.
     """
-    transform = _group(header, frame, "PixelValueTransformationSequence")
-    voi = _group(header, frame, "FrameVOILUTSequence")
+    transform = functional_group(header, frame, "PixelValueTransformationSequence")
+    voi = functional_group(header, frame, "FrameVOILUTSequence")
     center, width = _number(voi, "WindowCenter"), _number(voi, "WindowWidth")
     function = str(voi.get("VOILUTFunction") or "LINEAR").strip().upper()
     exact = function in ("LINEAR_EXACT", "SIGMOID")
@@ -45,7 +45,7 @@ def look_of(header: Dataset, frame: int, *, bits: int, signed: bool, little_endi
     )
 
 
-def _group(header: Dataset, frame: int, macro: str) -> Dataset:
+def functional_group(header: Dataset, frame: int, macro: str) -> Dataset:
     """The data set that holds a functional group macro for this frame; the header itself if none."""
     per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
     shared = header.get("SharedFunctionalGroupsSequence") or []

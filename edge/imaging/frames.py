@@ -81,6 +81,10 @@ class Acquisition:
     """SequenceOfUltrasoundRegions (0018,6011) as rectangles."""
     secondary: bool = False
     """Secondary capture, screen save or derived report: its layout is unknown."""
+    software: str = ""
+    """Software Versions (0018,1020)."""
+    image_type: str = ""
+    """Image Type (0008,0008): code strings, upper case, joined by a backslash."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -227,7 +227,10 @@ def test_real_files_come_out_clean_or_not_at_all(edge_data, tmp_path, anonymize)
     by_number = dict(zip(sorted(everything), report.files, strict=True))
     assert by_number["deiddata_ctbrain1"]["reason"] == "unknown_layout"
     assert by_number["pydicom_MR_truncated"]["reason"] == "unreadable"
-    assert report.summary["outcomes"]["written"] == 6
+    assert by_number["pydicom_J2K_pixelrep_mismatch"]["reason"] == "recognizable_head"
+    for name in ("deid_MR", "pydicom_CT_small", "pydicom_MR_small"):  # slices of no part that is named
+        assert by_number[name]["reason"] == "head_not_excluded"
+    assert report.summary["outcomes"]["written"] == 2
     for path in files(out):
         data = path.read_bytes()
         head = data[: data.rindex(b"\xe0\x7f\x10\x00")]

@@ -14,7 +14,6 @@ from edge.anonymize.gate import Held
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable
 from edge.anonymize.scanner.anonymizer import ScannerAnonymizer, kept_regions
-from edge.anonymize.scanner.markers import lone_glyphs
 from edge.imaging import dicom
 from edge.imaging.decoded import DecodeLimits
 from edge.imaging.frames import Acquisition, CleanFrame, Identity, RawFrame, Region
@@ -157,28 +156,6 @@ def test_real_burned_in_names_cannot_be_read_any_more(edge_data, scanner, ocr, n
     assert isinstance(frame, CleanFrame)
     seen = ocr(frame.pixels)
     assert not [word for word in words if word in seen]
-
-
-def glyph(x, y, size=20.0, elongation=1.2):
-    return Box(x, y, x + size, y + size, elongation=elongation)
-
-
-def test_a_lone_glyph_may_stay_and_its_twin_is_no_neighbour():
-    assert lone_glyphs([glyph(10, 10), glyph(11, 10)]) == [glyph(10, 10), glyph(11, 10)]
-
-
-@pytest.mark.parametrize(
-    "found",
-    [
-        [glyph(10, 10, elongation=2.0)],  # longer than one letter
-        [glyph(10, 10), glyph(45, 10)],  # letters side by side
-        [glyph(10, 10), glyph(10, 50)],  # one below the other
-        [glyph(200 * i, 10) for i in range(5)],  # too many to be markers
-        [glyph(10, 10), glyph(12, 10, 22, elongation=3.0)],  # a twin that sees a word there
-    ],
-)
-def test_what_may_be_a_word_is_no_lone_glyph(found):
-    assert lone_glyphs(found) == []
 
 
 def test_spaced_letters_of_a_name_go(scanner, ocr):

@@ -22,6 +22,10 @@ names that the key alone can make again; a patient's folder is the Patient ID of
 Only what was looked at is written. Structured reports, encapsulated documents, waveforms, raw data,
 presentation states, video streams and DICOMDIR are held back, each with its reason in the report.
 
+Slices of which a face could be rendered (CT, MR, PET of a head, or of a body whose part is not known)
+are held back, too. With --option clean-recognizable-visual-features the face is cut off where that can
+be shown to have worked: in CT, given all slices of the series in one folder.
+
 The report is JSON lines, written as the run goes: how it was made, each file, and a summary. It
 names originals by number and by opaque names. A run that was stopped, by whatever, goes on with
 the same command and --resume (without --new-key, which makes a key but once).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,16 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from edge.anonymize.detectors import Detectors
-from edge.anonymize.files import burned_in, kinds, palette, stored
+from edge.anonymize.files import burned_in, head_series, kinds, palette, stored
 from edge.anonymize.files.burned_in import BurnedIn
 from edge.anonymize.files.report import FileHeld
 from edge.anonymize.headers import clean as headers
 from edge.anonymize.headers import media
 from edge.anonymize.headers.remap import Remap
+from edge.anonymize.heads import judge
+from edge.anonymize.heads.cut import Cut
 from edge.anonymize.scanner.anonymizer import kept_regions
+from edge.anonymize.scanner.devices import annotation
 from edge.imaging import dicom
 from edge.imaging.decoded import DecodeLimits
 from edge.imaging.frames import Acquisition
@@ -39,6 +42,10 @@ class Looked:
     header: Dataset
     outside: NDArray[np.bool_]
     burned_in: BurnedIn
+    faceless: bool
+    """No face, neither alone nor with others of its series: judged so, or cut off."""
+    cut: Cut | None = None
+    """Where a face is cut off."""
 
     @property
     def kept_share(self) -> float:
@@ -86,18 +93,45 @@ def read_header(data: bytes, *, marked: bool) -> Dataset:
 
 
 def look(
-    data: bytes, header: Dataset, limits: DecodeLimits, detectors: Detectors, beat: Callable[[], None]
+    data: bytes,
+    header: Dataset,
+    limits: DecodeLimits,
+    detectors: Detectors,
+    beat: Callable[[], None],
+    cut_of: Callable[[int], Cut] | None,
 ) -> Looked:
     """Decode every frame for display and look for what may not stay.
 
+    Args:
+        data: the file.
+        header: its data set.
+        limits: checked before decoding.
+        detectors: what looks.
+        beat: called as it goes on.
+        cut_of: finds where the face of a head is, given how many frames show it; None: faces are not
+            removed, and heads are held.
+
     Raises:
         Undecodable: its pixels cannot be shown.
-        FileHeld: the layout of its frames is not known.
-        DetectorUnavailable: the text detector failed.
+        FileHeld: the layout of its frames is not known, or a face could be rendered of its series.
+        DetectorUnavailable: a detector failed.
     """
     opened = dicom.open_(data, limits)
     outside = _outside(opened.acquisition, *opened.shape[:2])
-    return Looked(header, outside, burned_in.look(opened.frames, outside, detectors, beat))
+    head = judge.judge(header, opened.count)
+    if head.reason is not None and cut_of is None:
+        raise FileHeld(head.reason)
+    found = burned_in.look(opened.frames, outside, detectors, beat)
+    known = annotation(opened.acquisition, *outside.shape)
+    np.logical_or(found.mask, known, out=found.mask)
+    reason = head.reason
+    if head.undecided and not judge.trunk(header, stored.Stored(header, opened.count).frames()):
+        reason = judge.NOT_EXCLUDED
+    if reason is None:
+        return Looked(header, outside, found, head.faceless)
+    if cut_of is None:
+        raise FileHeld(reason)
+    return Looked(header, outside, found, faceless=True, cut=cut_of(opened.count))
 
 
 def _outside(acquisition: Acquisition, rows: int, columns: int) -> NDArray[np.bool_]:
@@ -121,11 +155,15 @@ def encode(looked: Looked, remap: Remap, options: headers.Options) -> Iterator[b
     pixels = stored.Stored(original, looked.burned_in.frames)
     if pixels.layout.shape[:2] != looked.outside.shape:
         raise FileHeld("unreadable")
+    if not looked.faceless:
+        options = replace(options, clean_recognizable_visual_features=False)
     result = _cleaned(original, remap, options)
     stored.describe(result, pixels.layout, stored.syntax_of(original))
     yield _file(result)
     yield stored.element(pixels.layout)
-    for frame in pixels.frames():
+    for number, frame in enumerate(pixels.frames()):
+        if looked.cut is not None:
+            head_series.remove_face(frame, original, number, looked.cut, pixels.layout.bits)
         stored.fill(frame, pixels.layout, looked.outside, looked.burned_in.mask, original)
         yield frame.tobytes()
     yield stored.padding(pixels.layout)

@@ -7,10 +7,12 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.files import dicom_object, kinds, original, picture, staged, stored, video
+from edge.anonymize.files.head_series import HeadSeries
 from edge.anonymize.files.names import Names
 from edge.anonymize.files.original import Original
 from edge.anonymize.files.report import FileHeld, FileReport, io_reason
@@ -53,6 +55,7 @@ class FileAnonymizer:
         self._beat = beat
         self._names = Names(how.key)
         self._limits = DecodeLimits()
+        self._heads = HeadSeries(detectors.second, how.most_bytes, beat)
         self._self_test = SelfTest(
             detectors, how.settings.self_test_every, how.settings.face_width, second=True
         )
@@ -84,7 +87,7 @@ class FileAnonymizer:
                 warnings.simplefilter("ignore")  # pydicom's quote values of the header
                 with original.opened(path) as opened:
                     report.state = self._names.state(opened.size, opened.mtime_ns)
-                    self._run(opened, report, copy)
+                    self._run(path, opened, report, copy)
         except FileHeld as held:
             report.reason = str(held)
         except staged.OutputFailed:
@@ -106,7 +109,7 @@ class FileAnonymizer:
         report.seconds = round(time.monotonic() - started, 3)
         return report
 
-    def _run(self, opened: Original, report: FileReport, copy: Path) -> None:
+    def _run(self, path: Path, opened: Original, report: FileReport, copy: Path) -> None:
         self.self_test()
         report.kind, reason = kinds.by_head(opened.head())
         if reason is not None or report.kind == "video":  # not read into memory, whatever their size
@@ -124,16 +127,21 @@ class FileAnonymizer:
         if report.kind == "image":
             self._picture(data, sha256, report, copy)
         else:
-            self._dicom(data, sha256, report, copy)
+            self._dicom(path, data, sha256, report, copy)
 
-    def _dicom(self, data: bytes, sha256: bytes, report: FileReport, copy: Path) -> None:
+    def _dicom(self, path: Path, data: bytes, sha256: bytes, report: FileReport, copy: Path) -> None:
         marked = report.kind == "dicom"
         try:
             header = dicom_object.read_header(data, marked=marked)
         except dicom_object.NotDicomError:
             raise FileHeld("unknown_type") from None
         report.kind = "dicom"
-        looked = dicom_object.look(data, header, self._limits, self._detectors, self._beat)
+        cut_of = partial(self._heads.cut, path, header)
+        removing = self._how.options.clean_recognizable_visual_features
+        looked = dicom_object.look(
+            data, header, self._limits, self._detectors, self._beat, cut_of if removing else None
+        )
+        report.defaced = looked.cut is not None
         report.frames, report.texts = looked.burned_in.frames, looked.burned_in.texts
         report.masked_share = looked.masked_share
         text = self._detectors.text

@@ -34,6 +34,8 @@ class FileReport:
     texts: int = 0
     faces: int = 0
     masked_share: float = 0.0
+    defaced: bool = False
+    """A head's face was cut off; ``masked_share`` does not count that."""
     seconds: float = 0.0
     state: str = ""
     content: str = ""

@@ -11,6 +11,15 @@ from edge.anonymize.files.report import FileReport
 WHOLE = frozenset({"written", "duplicate"})
 """Outcomes in which a copy stands for the whole file."""
 
+_ADVICE = {
+    "recognizable_head": "a face could be rendered of its series; "
+    "--option clean-recognizable-visual-features removes faces from CT",
+    "head_not_excluded": "neither header nor pixels show that its series shows no head; "
+    "state Body Part Examined, or remove faces as above",
+    "head_not_defaced": "the face could not be removed: no CT, or not the whole series in one folder",
+}
+"""What a person can do about a reason."""
+
 
 def summarize(reports: Iterable[FileReport], *, seconds: float, done_now: int) -> dict[str, Any]:
     """Counts.
@@ -52,7 +61,8 @@ def in_words(summary: dict[str, Any]) -> str:
         + (", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "nothing to do")
     ]
     lines += [
-        f"  {count:>8} {reason}" for reason, count in sorted(summary["reasons"].items(), key=lambda r: -r[1])
+        f"  {count:>8} {reason}" + (f": {_ADVICE[reason]}" if reason in _ADVICE else "")
+        for reason, count in sorted(summary["reasons"].items(), key=lambda r: -r[1])
     ]
     lines.append(
         f"{summary['done_now']} of them now, in {summary['seconds']} s: "

@@ -22,8 +22,7 @@ from edge.anonymize.gate import Look, Where
 from edge.anonymize.geometry import Box, paint
 from edge.anonymize.layout.kept import Kept
 from edge.anonymize.layout.match import Recognized
-from edge.anonymize.scanner.anonymizer import FACE_WIDTH, grow_text
-from edge.anonymize.scanner.markers import lone_glyphs
+from edge.anonymize.scanner.anonymizer import FACE_WIDTH, find_names, grow_text
 
 
 @dataclass(repr=False)
@@ -109,9 +108,7 @@ class Looks:
         return self._detectors.faces.find(job.image, FACE_WIDTH)
 
     def _find_text(self, job: Job) -> list[Box]:
-        found = self._detectors.text.find(job.image)
-        markers = lone_glyphs(found)
-        return [grow_text(box) for box in found if box not in markers]
+        return [grow_text(box) for box in find_names(job.image, self._detectors)]
 
     def seen(self) -> Seen:
         """The looks so far."""

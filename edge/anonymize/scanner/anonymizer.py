@@ -5,7 +5,7 @@ Location) or, for modalities whose images have no screen layout around them, the
 other layout is unknown and held back. Then text that the detector finds is filled, and it looks
 again at the result: text that is still there holds the frame back. Burned In Annotation
 (0028,0301) is never asked. A picture without a DICOM header may be a photograph: there faces are
-looked for and masked, too. Of text, a lone glyph alone may stay (see `markers.lone_glyphs`).
+looked for and masked, too. Of text, markers alone may stay (see `markers`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit, take_identity
 from edge.anonymize.geometry import Box, fill, fill_boxes, fill_flat, paint, suppress_overlaps
-from edge.anonymize.scanner.markers import lone_glyphs
+from edge.anonymize.scanner.devices import annotation
+from edge.anonymize.scanner.markers import markers
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
 from edge.messages import SuppressReason
@@ -85,12 +86,12 @@ def mask_text(pixels: Pixels, detectors: Detectors) -> TextMask:
 
 
 def find_names(pixels: Pixels, detectors: Detectors) -> list[Box]:
-    """Every text in ``pixels``, as they are, that is no lone glyph.
+    """Every text in ``pixels``, as they are, that is no marker.
 
     Raises:
         DetectorUnavailable: the text detector failed.
     """
-    return _names(detectors.text.find(pixels))
+    return _names(pixels, detectors.text.find(pixels))
 
 
 def mask_found(
@@ -122,7 +123,7 @@ def mask_found(
         fill_flat(pixels, result.mask | covered)
         result.texts += len(found)
         near = [box.padded(*[min(box.width, box.height)] * 2) for box in touched]
-        again = _names(detectors.text.find(pixels, near))
+        again = _names(pixels, detectors.text.find(pixels, near))
         found = [box for box in again if any(box.touches(other) for other in near)]
     result.left = len(found)
     return result
@@ -134,9 +135,9 @@ def _inside(box: Box, mask: NDArray[np.bool_]) -> bool:
     return not (alone & ~mask).any()
 
 
-def _names(found: list[Box]) -> list[Box]:
-    lone = lone_glyphs(found)
-    return [box for box in found if box not in lone]
+def _names(pixels: Pixels, found: list[Box]) -> list[Box]:
+    kept = markers(pixels, found)
+    return [box for box in found if box not in kept]
 
 
 class ScannerAnonymizer:
@@ -196,6 +197,9 @@ class ScannerAnonymizer:
                 fill_boxes(pixels, masks)
                 paint(covered, masks)
                 faces = suppress_overlaps(faces)
+                known = annotation(where.acquisition, rows, columns)
+                fill(pixels, known)
+                covered |= known
                 looks += (Look(self._detectors.text.name, self._detectors.text.sha256, 0, 0, texts.texts),)
             except Exception:  # noqa: BLE001  # whatever went wrong, no complete look was had
                 obstacle = "detector_failed"

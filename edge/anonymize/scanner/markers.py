@@ -1,43 +1,55 @@
 """Laterality and orientation markers: what of the found texts may stay. Pure.
 
-A lone glyph (L, R, A, P, H, F on a radiograph) says where left is, and losing it is an error, too.
-Without OCR a glyph is told from a word by its shape alone: about as long as it is wide, and nothing
-beside it. That lets stay, too, what the detector takes for one letter and is none: a ventricle, a
-tumour. What it cannot tell: a name of one ideograph, or initials apart from each other; more than
-`_MOST` of them in one image are no markers, and all go.
+A lone L, R, A, P, H, F, S or I on an image says where left is, and losing it is an error, too. Two
+things may stay: a letter of this list with nothing beside it, told by its shape; and what the detector
+takes for a letter and has no strokes of ink: a ventricle, a tumour. All else goes, a marker in letters
+of unusual shape included. What no rule can tell: initials of such letters far apart from each other are
+taken for markers, and two letters in faint gray for anatomy. More than `_MOST` in one image are no
+markers, and all go.
 """
 
 from __future__ import annotations
 
 from edge.anonymize.geometry import Box
+from edge.anonymize.scanner import glyph
+from edge.imaging.frames import Pixels
 
-_ELONGATION = 1.5
-"""Longer side by shorter, from which a text has more than one letter; two letters have about 1.6."""
+_BLOB, _LETTER = 1.5, 2.5
+"""Longer side by shorter: of a shape that is no word, at most; of the narrowest letter, with its margin."""
 _APART = 1.5
 """Sizes of a glyph around it in which nothing else may stand: letters of one word are nearer."""
 _MOST = 4
 
 
-def lone_glyphs(found: list[Box]) -> list[Box]:
-    """Those of ``found`` that are single glyphs by themselves, none if there are too many.
+def markers(image: Pixels, found: list[Box]) -> list[Box]:
+    """Those of ``found`` that may stay, none if there are too many.
 
     Boxes of one glyph that was found twice (in two tiles, at two scales) count as one.
+
+    Args:
+        image: display values in which they were found.
+        found: all texts of the image.
     """
-    lone: list[Box] = []
+    ink = [box for box in found if glyph.is_written(image, box)]
+    alone = [box for box in found if not any(_beside(box, other) for other in ink)]
+    single = [box for box in alone if _is_single(image, box)]
+    kept = [box for box in single if all(twin in single for twin in found if _same(box, twin))]
     places: list[Box] = []
-    for box in found:
-        if box.elongation > _ELONGATION:
-            continue
-        reach = _APART * max(box.width, box.height)
-        around = box.padded(reach, reach)
-        beside = [other for other in found if other.touches(around) and not _same(box, other)]
-        twins = [other for other in found if _same(box, other)]
-        if beside or any(other.elongation > _ELONGATION for other in twins):
-            continue
-        lone.append(box)
+    for box in kept:
         if not any(_same(box, place) for place in places):
             places.append(box)
-    return lone if len(places) <= _MOST else []
+    return kept if len(places) <= _MOST else []
+
+
+def _is_single(image: Pixels, box: Box) -> bool:
+    if box.elongation <= _BLOB and not glyph.is_written(image, box):
+        return True
+    return box.elongation <= _LETTER and glyph.letter(image, box) in glyph.ALLOWED
+
+
+def _beside(box: Box, other: Box) -> bool:
+    reach = _APART * max(box.width, box.height)
+    return other.touches(box.padded(reach, reach)) and not _same(box, other)
 
 
 def _same(a: Box, b: Box) -> bool:
