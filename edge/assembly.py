@@ -11,6 +11,8 @@ from pathlib import Path
 
 from edge import __version__
 from edge.anonymize.camera.anonymizer import CameraAnonymizer
+from edge.anonymize.consent.sight import Sight, sight_of
+from edge.anonymize.consent.switch import make_switch
 from edge.anonymize.detectors import Detectors, load_detectors
 from edge.anonymize.scanner.anonymizer import ScannerAnonymizer
 from edge.classify.classifier import Classifier, ModelError, load_classifier
@@ -71,6 +73,7 @@ class Box:
         self.detectors: Detectors = load_detectors(settings.anonymize)
         if self.detectors.problems:
             raise NotReadyError("; ".join(self.detectors.problems))
+        self._switch = make_switch(settings.privacy_switch)
         self.spool = Spool(
             state / "spool.db",
             settings.spool.max_bytes,
@@ -122,7 +125,12 @@ class Box:
             self.detectors,
             realtime=is_realtime(source),
             clock=time.monotonic_ns,
+            sight=self.sight(source),
         )
+
+    def sight(self, source: Source) -> Sight:
+        """Whether a source may see now, by its consent mode and the privacy switch."""
+        return sight_of(source, self._switch)
 
     def problems(self) -> list[str]:
         """What keeps the box from its work, in words for whoever looks at its status."""
@@ -131,6 +139,8 @@ class Box:
 
     def close(self) -> None:
         """Close the model and the files, once nothing uses them any more."""
+        if self._switch is not None:
+            self._switch.close()
         self.model.close()
         self.spool.close()
         self.handles.close()

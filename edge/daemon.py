@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge import __version__, journal
+from edge.anonymize.consent.sight import View, unhindered
 from edge.assembly import Box, NotReadyError, is_realtime
 from edge.capture.client import CaptureClient
 from edge.commands.ledger import Ledger
@@ -22,7 +23,7 @@ from edge.flag import Flag
 from edge.health import notify
 from edge.health.watch import Pulse, stalled
 from edge.imaging.frames import Acquisition, RawFrame
-from edge.messages import Command, DeviceState, SourceHealth
+from edge.messages import Blindness, Command, DeviceState, SourceHealth
 from edge.pipeline.directory import unix_ms
 from edge.pipeline.live import LivePath
 from edge.pipeline.scanner import ScannerPath
@@ -53,6 +54,7 @@ class Daemon:
         self._lock = threading.Lock()
         self._sources: dict[str, SourceHealth] = {}
         self._awaited: dict[tuple[str, int], list[int]] = {}
+        self._told_blind: list[tuple[str, Blindness | None]] = []
         self._stop, self._reload = Flag(), Flag()
         self.capture = CaptureClient(
             settings.box.runtime / "capture.sock",
@@ -77,6 +79,7 @@ class Daemon:
             box.post,
             box.figures,
         )
+        self._sights = {source.name: box.sight(source) for source in settings.source}
         self.lives = {
             source.name: LivePath(
                 source.name,
@@ -85,6 +88,7 @@ class Daemon:
                 box.post,
                 box.figures,
                 realtime=is_realtime(source),
+                sight=self._sights[source.name],
                 published=self._published,
             )
             for source in settings.source
@@ -151,10 +155,14 @@ class Daemon:
             self.box.figures.took("frame_to_broker", (now - moment) / 1e9)
         self.box.figures.count("published", len(captured))
 
-    def state(self, *, online: bool) -> DeviceState:
-        """The box's retained state; with ``online`` false, its will."""
+    def _seen(self) -> list[SourceHealth]:
+        """Every source as its process told it, and whether it is blind."""
         with self._lock:
             sources = list(self._sources.values())
+        return [_with_sight(source, self._sights.get(source.name, unhindered)()) for source in sources]
+
+    def state(self, *, online: bool) -> DeviceState:
+        """The box's retained state; with ``online`` false, its will."""
         box = self.box
         return DeviceState(
             device=box.settings.box.device,
@@ -167,7 +175,7 @@ class Daemon:
             spool_rows=box.spool.counts().rows,
             inbox_objects=box.inbox.counts().objects,
             quarantined=sum(box.inbox.quarantined().values()),
-            sources=sources,
+            sources=self._seen(),
             made_ms=unix_ms(),
         )
 
@@ -186,13 +194,15 @@ class Daemon:
             "quarantined": state.quarantined,
             "clock": self.box.clock.trust(),
             "manifest": self.box.directory.reason or "in force",
-            **{f"source.{source.name}": source.state for source in state.sources},
+            **{f"source.{source.name}": _in_words(source) for source in state.sources},
         }
 
     # --- life -------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start every thread; returns when the box is ready."""
+        for what in self.box.settings.blind_sources():
+            log.warning("%s", what)
         self.commands.tick(self._now())
         for path in self.lives.values():
             path.start()
@@ -239,14 +249,17 @@ class Daemon:
     def _do_chores(self, turn: int) -> None:
         self.commands.tick(self._now())
         self.box.post.report_gaps()
-        if turn % _STATE_EVERY == 0:
+        blind = [(source.name, source.blind) for source in self._seen()]
+        if turn % _STATE_EVERY == 0 or blind != self._told_blind:
+            self._told_blind = blind
             self.publisher.set_state(self._signed_state(online=True))
 
     def summary(self) -> str:
         """One line for ``systemctl status``."""
         counts, spool = self.box.figures.counts(), self.box.spool.counts()
         held = sum(self.box.figures.suppressed().values())
-        trouble = "".join(f"{problem}; " for problem in self.box.problems())
+        dark = [f"{source.name} is {_in_words(source)}" for source in self._seen() if source.blind]
+        trouble = "".join(f"{problem}; " for problem in self.box.problems() + dark)
         return trouble + (
             f"{counts.get('scanner_objects', 0)} objects and {counts.get('frames', 0)} frames answered, "
             f"{held} held back, {spool.rows} waiting for the clinic, "
@@ -305,6 +318,17 @@ class Daemon:
     def ask_to_reload(self, *_: object) -> None:
         """Signal handler: read settings and manifest again."""
         self._reload.set()
+
+
+def _with_sight(source: SourceHealth, view: View) -> SourceHealth:
+    if view.why is None:
+        return source
+    state = source.state if source.state == "failed" else "blind"
+    return source.model_copy(update={"state": state, "blind": view.why})
+
+
+def _in_words(source: SourceHealth) -> str:
+    return source.state if source.blind is None else f"{source.state} ({source.blind.replace('_', ' ')})"
 
 
 class _PublisherPulse:

@@ -278,6 +278,10 @@ class CommandStatus(Message):
     made_ms: UnixMs
 
 
+Blindness = Literal["consent", "view", "switch_closed", "switch_opening", "switch_lost"]
+"""Why a camera is blind: no consent mode, not told what to look at, or its privacy switch."""
+
+
 class SourceHealth(Message):
     """A source as the box sees it; ``last_frame_age_ms`` is None until its first frame."""
 
@@ -286,6 +290,7 @@ class SourceHealth(Message):
     last_frame_age_ms: float | None
     frames: int = Field(ge=0)
     dropped: int = Field(ge=0)
+    blind: Blindness | None = None
 
 
 class DeviceState(Message):

@@ -147,7 +147,9 @@ def test_a_dead_or_killed_source_stops_no_other(box, tmp_path):
         source("good", tmp_path / "a.mp4", "real", "loop = true"),
         source("broken", tmp_path / "broken.mp4"),
         source("missing", tmp_path / "none.mp4"),
-        '[[source]]\nname = "camera"\nkind = "camera"\npath = "/dev/video-none"\n',
+        '[[source]]\nname = "camera"\nkind = "camera"\npath = "/dev/video-none"\nlooks_at = "monitor"\n'
+        'consent = "no_patient"\nconsent_by = "data protection office"\n',
+        '[[source]]\nname = "unasked"\nkind = "camera"\npath = "/dev/video-none"\nlooks_at = "monitor"\n',
         f'[[source]]\nname = "drop"\nkind = "folder"\npath = "{tmp_path}/none"\n',
     ))  # fmt: skip
     box.settings(more, dicom="enabled = false")
@@ -156,6 +158,7 @@ def test_a_dead_or_killed_source_stops_no_other(box, tmp_path):
     eventually(lambda: box.state_of("good") == "running" and box.state_of("broken") == "failed")
     eventually(lambda: box.state_of("missing") == "failed" and box.state_of("camera") == "waiting")
     eventually(lambda: box.state_of("drop") == "waiting")
+    assert box.state_of("unasked") == "blind"  # without a consent mode its device is not opened
     count = len(box.frames)
     eventually(lambda: len(box.frames) > count + 10)
     assert box.sources["good"].last_frame_age_ms is not None
