@@ -140,6 +140,11 @@ def test_loop_goes_on_with_time_and_index(box, tmp_path):
     assert stamps[34] - stamps[0] == pytest.approx(34 * 1000 / 30, abs=10)
 
 
+def camera(name: str, consent: str = "") -> str:
+    device = 'kind = "camera"\npath = "/dev/video-none"\nlooks_at = "monitor"\n'
+    return f'[[source]]\nname = "{name}"\n{device}{consent}'
+
+
 def test_a_dead_or_killed_source_stops_no_other(box, tmp_path):
     make_video(tmp_path / "a.mp4", 30)
     (tmp_path / "broken.mp4").write_bytes(b"this is no video" * 100)
@@ -147,9 +152,8 @@ def test_a_dead_or_killed_source_stops_no_other(box, tmp_path):
         source("good", tmp_path / "a.mp4", "real", "loop = true"),
         source("broken", tmp_path / "broken.mp4"),
         source("missing", tmp_path / "none.mp4"),
-        '[[source]]\nname = "camera"\nkind = "camera"\npath = "/dev/video-none"\nlooks_at = "monitor"\n'
-        'consent = "no_patient"\nconsent_by = "data protection office"\n',
-        '[[source]]\nname = "unasked"\nkind = "camera"\npath = "/dev/video-none"\nlooks_at = "monitor"\n',
+        camera("camera", 'consent = "no_patient"\nconsent_by = "data protection office"\n'),
+        camera("unasked"),
         f'[[source]]\nname = "drop"\nkind = "folder"\npath = "{tmp_path}/none"\n',
     ))  # fmt: skip
     box.settings(more, dicom="enabled = false")

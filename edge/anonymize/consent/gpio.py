@@ -79,7 +79,6 @@ class Lamp:
     def __init__(self, chip: Path, line: int) -> None:
         self._chip, self._line = chip, line
         self._request: Any = None
-        self._lit = False
 
     def show(self, *, lit: bool) -> None:
         """Light it or put it out; an OSError if that cannot be done."""
@@ -90,10 +89,8 @@ class Lamp:
             self._request = gpiod.request_lines(
                 str(self._chip), config={self._line: settings}, consumer=_CONSUMER
             )
-            self._lit = False
-        if lit != self._lit:
-            self._request.set_value(self._line, value.ACTIVE if lit else value.INACTIVE)
-            self._lit = lit
+        # Each time, also if nothing changed: a chip that is gone is noticed so.
+        self._request.set_value(self._line, value.ACTIVE if lit else value.INACTIVE)
 
     def close(self) -> None:
         """Put it out and let go of the line."""
