@@ -13,7 +13,7 @@ READABLE = 0.1
 """Share of the eyes-to-mouth box above which a bare part of it is a leak."""
 
 
-def moving(face, count=26, step=11, size=(360, 640), turned=None):
+def moving(face, count=26, step=11, size=(360, 640), turned=None, start=20):
     """A face (160, 160, 3) that crosses the scene, and where its eyes and mouth are: four corners (x, y).
 
     ``turned``: degrees by which the whole camera is turned in frame n, as a function of n.
@@ -25,7 +25,7 @@ def moving(face, count=26, step=11, size=(360, 640), turned=None):
     )
     for i in range(count):
         scene = ground.copy()
-        x = 20 + i * step
+        x = start + i * step
         scene[100:260, x : x + 160] = face
         box = np.array([(x + 58, 152), (x + 102, 152), (x + 102, 212), (x + 58, 212)], float)
         if turned is not None:
