@@ -201,6 +201,16 @@ class Anonymize(Section):
         None,
         description="CenterFace ONNX file, for the second look; unset means the one in the installed wheel.",
     )
+    second_detector: Literal["centerface", "yunet"] = Field(
+        "centerface",
+        description="What looks for faces a second time: CenterFace, or YuNet from a file of yours.",
+    )
+    yunet_model: Path | None = Field(
+        None, description="YuNet ONNX file (face_detection_yunet_2023mar.onnx of the OpenCV Zoo)."
+    )
+    yunet_sha256: str = Field(
+        "", pattern="^([0-9a-f]{64})?$", description="SHA-256 of that file, as sha256sum prints it."
+    )
     text_model: Path | None = Field(
         None, description="PP-OCR detection ONNX file; unset means the one in the installed wheel."
     )
@@ -230,6 +240,15 @@ class Anonymize(Section):
     self_test_every: Seconds = Field(
         written("10 min"), description="How often the known face and the known text are looked for again."
     )
+
+    @model_validator(mode="after")
+    def _yunet_is_named(self) -> Anonymize:
+        if self.second_detector == "yunet" and not (self.yunet_model and self.yunet_sha256):
+            raise ValueError(
+                'expected yunet_model = "FILE" and yunet_sha256 = "..." (as sha256sum FILE prints it) beside '
+                'second_detector = "yunet"; the product ships no weights of it'
+            )
+        return self
 
 
 class PrivacySwitch(Section):
@@ -485,6 +504,7 @@ def missing_paths(settings: Settings, text: str, name: str) -> list[str]:
     ]
     for place, model in (
         ("face_model", settings.anonymize.face_model),
+        ("yunet_model", settings.anonymize.yunet_model),
         ("text_model", settings.anonymize.text_model),
     ):
         if model is not None:
