@@ -359,6 +359,8 @@ class Source(Section):
 
     def blind_because(self) -> str | None:
         """What to write so that this camera or video sees, in words; None if nothing is missing."""
+        if self.kind == "folder":
+            return None
         if self.lacks_consent():
             return (
                 'no consent mode is configured; write consent = "signage" (or "no_patient", "written", '
@@ -440,11 +442,11 @@ class Settings(Section):
         return self
 
     def blind_sources(self) -> list[str]:
-        """Cameras that stay blind, each with what to write into the settings."""
+        """Sources that stay blind, each with what to write into the settings."""
         return [
             f"source {source.name} stays blind: {why}"
             for source in self.source
-            if source.kind == "camera" and (why := source.blind_because()) is not None
+            if (why := source.blind_because()) is not None
         ]
 
     def anonymization_digest(self) -> bytes:

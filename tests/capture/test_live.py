@@ -179,6 +179,18 @@ def cmdline(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
 
 
+def test_a_video_is_a_file_and_no_address_or_device(tmp_path):
+    """What else FFmpeg opens is a camera, which needs consent."""
+    make_video(tmp_path / "v.mp4", 5)
+
+    def video(path):
+        return Video(path, real_time=False, loop=False, max_pixels=1 << 20)
+
+    video(str(tmp_path / "v.mp4")).open()
+    with pytest.raises(SourceGone):
+        video(f"file:{tmp_path}/v.mp4").open()
+
+
 def test_a_file_that_appears_later_is_played(box, tmp_path):
     box.settings(source("v", tmp_path / "v.mp4"), dicom="enabled = false")
     box.start()

@@ -83,9 +83,9 @@ class PrivacySwitch:
     def _position(self) -> Position | None:
         try:
             return self._device.read(self._clock())
-        except (OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the position is not known
             self._complain("it cannot be read", error)
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(Exception):
                 self._device.close()
             return None
 
@@ -94,9 +94,9 @@ class PrivacySwitch:
             return True
         try:
             self._lamp.show(lit=lit)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001  # likewise
             self._complain("its lamp cannot be switched", error)
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(Exception):
                 self._lamp.close()
             return False
         return True
@@ -111,7 +111,7 @@ class PrivacySwitch:
         with self._lock:
             for part in (self._device, self._lamp):
                 if part is not None:
-                    with contextlib.suppress(OSError, ValueError):
+                    with contextlib.suppress(Exception):
                         part.close()
 
 

@@ -360,4 +360,5 @@ def test_each_consent_mode_sees_or_does_not(bedside):
     assert sight_of(Source(**told), open_)().why == "consent"
     assert sight_of(Source(**{**told, "looks_at": "nothing"}, consent="signage"), open_)().why == "view"
     assert sight_of(Source(name="v", kind="video", looks_at="monitor"), closed)().why is None  # no camera
+    assert sight_of(Source(name="f", kind="folder"), closed)().why is None
     assert isinstance(bedside.camera.push(raw(marked(0), 0, 1))[0], Held)
