@@ -1,7 +1,7 @@
 """Freed memory is overwritten, so that a name does not outlive the object that held it (threat model, T6).
 
 Neither CPython nor the libraries under it clear a string or a buffer when they free it, but both can be
-told to, from outside and at the start alone. ``PYTHONMALLOC=pymalloc_debug`` makes Python fill each freed
+told to, from outside and at the start alone. ``PYTHONMALLOC=malloc_debug`` makes Python fill each freed
 block. ``glibc.malloc.perturb`` (mallopt(3), M_PERTURB) makes glibc do so for what libraries free, pixels
 above all; chunks in malloc's thread caches would be missed, so these are off. glibc leaves a chunk's last
 8 bytes alone, which hold no data of Python's. A process that was not started so starts itself anew, under

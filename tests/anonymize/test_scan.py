@@ -22,7 +22,8 @@ boxes = st.builds(
 def test_a_face_that_was_lost_is_looked_for_and_the_looks_are_bounded(sure, unsure, last):
     places = worth_a_look(sure, unsure, last)
     assert len(places) <= MOST
-    lost = [box for box in last if all(box.overlap(other) <= 0.3 for other in sure)]
+    assert all(box.width <= 2 * CROP / 5 for box in places)
+    lost = [box for box in last if box.width <= 50 and all(box.overlap(other) <= 0.3 for other in sure)]
     if lost:
         assert places[0] == lost[0]
     for place in places:
@@ -85,6 +86,22 @@ def test_a_face_of_the_last_look_is_looked_for_again_where_it_was():
     )
     (box,) = look(gone)
     assert abs(box.left - 150) < 2
+
+
+def test_a_face_is_looked_for_again_where_it_was_when_looks_take_turns_at_two_scales():
+    look = TrackingScan(Near())
+    frame = job(300, 100, 40).frame
+    assert len(look(Job(frame, 0, (360, 640), frame=frame))) == 1
+    (box,) = look(Job(np.full((180, 320, 3), 60, np.uint8), 1, (360, 640), scale=(2.0, 2.0), frame=frame))
+    assert abs(box.left - 150) < 2
+
+
+def test_a_part_of_the_frame_is_looked_at_closer_in_its_place():
+    frame = job(400, 200).frame
+    part = Job(frame[100:300:2, 200:520:2], 0, (360, 640), offset=(200, 100), scale=(2.0, 2.0), frame=frame)
+    (box,) = TrackingScan(Near())(part)
+    at = part.in_frame(box)
+    assert np.allclose((at.left, at.top, at.right, at.bottom), (400, 200, 416, 216), atol=1.5)
 
 
 def test_a_detector_that_cannot_look_closer_looks_at_the_small_picture_alone():

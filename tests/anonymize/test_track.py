@@ -11,6 +11,10 @@ from edge.anonymize.geometry import Box
 SHAPE = (720, 1280)
 
 
+def seen(at_ns: int, *boxes: Box) -> Glimpse:
+    return Glimpse(at_ns, SHAPE, boxes)
+
+
 def holds(mask: Box, box: Box) -> bool:
     return (
         mask.left <= box.left
@@ -47,6 +51,16 @@ def test_a_face_that_the_last_looks_missed_stays_masked():
     glimpses = [Glimpse(0, SHAPE, (face,)), *(Glimpse(t, SHAPE, ()) for t in (100, 200, 300))]
     masks, _ = face_masks(glimpses, 250, SHAPE, 1.8)
     assert any(holds(mask, face) for mask in masks)
+
+
+def test_where_a_face_was_that_the_looks_followed_stays_bare():
+    """Else a face that walks through the room takes the whole of the room with it."""
+    looks = [seen(n * 100, Box(100 * n, 100, 100 * n + 120, 220)) for n in range(7)]
+    masks, faces = face_masks(looks, 300, SHAPE, 1.5)
+    assert faces == 1
+    assert len(masks) == 1
+    lost = [*looks[:2], seen(200), *looks[3:]]  # the control: one look saw nothing, and both its sides count
+    assert len(face_masks(lost, 250, SHAPE, 1.5)[0]) > 1
 
 
 def test_two_faces_keep_their_own_masks():

@@ -42,6 +42,8 @@ TEXT_EVERY = 24
 _PERSON = 1.5
 """How much larger than a face's mask the part is in which change is taken for the person's motion."""
 _TEXTS_KEPT = 24
+_AROUND = 0.08
+"""Share of the frame round its kept part that is looked at, too: a face half inside is known by the rest."""
 TEXT_MAX_AGE_NS = 3_000_000_000
 _REPLAY_MAX_AGE_NS = 60_000_000_000
 _MAX_PENDING = 90
@@ -147,7 +149,8 @@ class CameraAnonymizer:
         self._pending.append(waiting)
         if self._count % self._every == 0:
             self._faces.submit(self._face_job(waiting))
-        self._look_for_text(waiting, due=self._count % TEXT_EVERY == 0)
+        if self._count % TEXT_EVERY == 0:
+            self._texts.submit(self._text_job(waiting))
         self._count += 1
         return out + self.poll()
 
@@ -163,13 +166,13 @@ class CameraAnonymizer:
             head = self._pending[0]
             late = self._realtime and now_ns - head.arrived_ns > self._delay_ns
             ahead = self._seen_ahead(head, faces)
-            seen = ahead and self._covering(head, faces, texts) is not None
+            covering = self._covering(head, faces, texts) if ahead else None
             failed = face_failed or text_failed
-            if not (seen or late or failed or len(self._pending) > _MAX_PENDING):
+            if not (covering is not None or late or failed or len(self._pending) > _MAX_PENDING):
                 break
             self._pending.popleft()
-            obstacle: SuppressReason | None = None if ahead else "no_bracket"
-            out.append(self._clean(head, faces, texts, "detector_failed" if failed else obstacle, now_ns))
+            obstacle: SuppressReason | None = "detector_failed" if failed else None
+            out.append(self._clean(head, faces, covering, obstacle, now_ns))
         return self._still_seen(out)
 
     def _forget_if_blinded(self) -> list[Outcome]:
@@ -216,7 +219,8 @@ class CameraAnonymizer:
         texts, text_failed = self._texts.state()
         failed: SuppressReason | None = "detector_failed" if face_failed or text_failed else None
         while self._pending:  # nothing more comes: the gate judges by what there is
-            out.append(self._clean(self._pending.popleft(), faces, texts, failed, now_ns))
+            head = self._pending.popleft()
+            out.append(self._clean(head, faces, self._covering(head, faces, texts), failed, now_ns))
         return self._still_seen(out)
 
     def close(self) -> None:
@@ -239,11 +243,27 @@ class CameraAnonymizer:
 
     def _face_job(self, waiting: _Waiting) -> Job:
         rows, columns = waiting.shape
+        left, top, right, bottom = self._keep_box(rows, columns)
+        x, y = round(_AROUND * columns), round(_AROUND * rows)
+        left, top, right, bottom = (
+            max(0, left - x),
+            max(0, top - y),
+            min(columns, right + x),
+            min(rows, bottom + y),
+        )
+        crop = waiting.pixels[top:bottom, left:right]
         # Fine and coarse by turns: small faces are found in the one, near and half-covered ones in the other.
         self._looks += 1
-        small = shrink(waiting.pixels, self._settings.face_width >> self._looks % 2)
-        scale = (columns / small.shape[1], rows / small.shape[0])
-        return Job(small, waiting.where.captured_ns, waiting.shape, scale=scale, frame=waiting.pixels)
+        width = self._settings.face_width >> self._looks % 2
+        small = shrink(crop, max(1, round(width * crop.shape[1] / columns)))
+        return Job(
+            small,
+            waiting.where.captured_ns,
+            waiting.shape,
+            offset=(left, top),
+            scale=(crop.shape[1] / small.shape[1], crop.shape[0] / small.shape[0]),
+            frame=waiting.pixels,
+        )
 
     def _waiting(self, pixels: Pixels, where: Where) -> _Waiting:
         arrived_ns = self._clock()
@@ -255,23 +275,21 @@ class CameraAnonymizer:
             needed = scene.inside(quad, area) if quad is not None else np.zeros(cells.shape, bool)
         return _Waiting(pixels, where, arrived_ns, quad, cells, needed)
 
-    def _look_for_text(self, waiting: _Waiting, *, due: bool = False) -> None:
-        """Hand the frame in if it is ``due``, or if it shows what no look saw and none is under way."""
-        if not due:
-            if not self._texts.idle():
-                return
-            texts, failed = self._texts.state()
-            if failed or self._covering(waiting, self._faces.state()[0], texts) is not None:
-                return
-        self._texts.submit(self._text_job(waiting))
+    def _look_for_text(self, waiting: _Waiting) -> None:
+        """Hand the frame in if it shows what no look saw and none is under way."""
+        if not self._texts.idle():
+            return
+        texts, failed = self._texts.state()
+        if not failed and self._covering(waiting, self._faces.state()[0], texts) is None:
+            self._texts.submit(self._text_job(waiting))
 
     def _covering(
         self, waiting: _Waiting, faces: list[Glimpse], texts: list[Glimpse]
     ) -> list[Glimpse] | None:
         """The text looks that saw all of the frame but its faces and what is next to them, or None."""
         at_ns, shape = waiting.where.captured_ns, waiting.shape
-        masks, _ = face_masks(faces, at_ns, shape, self._settings.mask_scale)
-        masks = [mask.grown(_PERSON) for mask in masks]
+        around, _ = face_masks(faces, at_ns, shape, self._settings.mask_scale)
+        masks = [mask.grown(_PERSON) for mask in around]
         same = [g for g in texts if g.shape == shape]
         area = self._keep_box(*shape)
         max_age_ns = self._policy.needs[1].max_age_ns
@@ -322,22 +340,22 @@ class CameraAnonymizer:
         self,
         waiting: _Waiting,
         faces: list[Glimpse],
-        texts: list[Glimpse],
+        covering: list[Glimpse] | None,
         obstacle: SuppressReason | None,
         now_ns: int,
     ) -> Outcome:
+        """The frame, masked by the looks; ``covering``: text looks that saw all of it, or None."""
         at_ns, (rows, columns) = waiting.where.captured_ns, waiting.shape
         pixels = waiting.pixels.copy()  # a closer look at this frame may still be under way
         quad = waiting.quad
         if self._film and quad is None:
             obstacle = obstacle or "film_not_found"
-        covering = self._covering(waiting, faces, texts)
         if covering is None:
             obstacle = obstacle or "no_bracket"
         texts = covering or []
-        masks, count = face_masks(faces, at_ns, waiting.shape, self._settings.mask_scale)
+        around, count = face_masks(faces, at_ns, waiting.shape, self._settings.mask_scale)
         lines = [_grow(box) for g in texts for box in g.boxes]
-        masks += lines
+        masks = [*around, *lines]
         mask = np.zeros((rows, columns), bool)
         paint(mask, masks)
         fill_boxes(pixels, masks)

@@ -30,6 +30,14 @@ class Job:
     frame: Pixels | None = None
     """The frame itself, where a closer look may be worth it; nobody writes into it."""
 
+    def in_frame(self, box: Box) -> Box:
+        """A box in pixels of the picture as one in pixels of the frame."""
+        return box.scaled(*self.scale).shifted(*self.offset)
+
+    def in_picture(self, box: Box) -> Box:
+        """A box in pixels of the frame as one in pixels of the picture."""
+        return box.shifted(-self.offset[0], -self.offset[1]).scaled(1 / self.scale[0], 1 / self.scale[1])
+
 
 class Looker:
     """Turns jobs into glimpses, in a thread of its own or, if not ``threaded``, at once.
@@ -115,7 +123,7 @@ class Looker:
             glimpse = Glimpse(
                 job.at_ns,
                 job.shape,
-                tuple(box.scaled(*job.scale).shifted(*job.offset) for box in boxes),
+                tuple(job.in_frame(box) for box in boxes),
                 job.scene,
             )
         except Exception:  # noqa: BLE001  # whatever went wrong, no look was had: the frames are held back

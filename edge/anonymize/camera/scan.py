@@ -47,35 +47,40 @@ class TrackingScan:
         """Boxes of faces in the pixels of ``job.image``; raises DetectorUnavailable."""
         (found,) = self._faces.candidates(rgb(job.image)[None])
         sure = [box for box in found if box.score >= self._faces.sure]
-        doubtful = worth_a_look(sure, found[len(sure) :], self._last)
+        # Looks take turns at different scales; what is remembered is where it was in the frame.
+        last = [job.in_picture(box) for box in self._last]
+        doubtful = worth_a_look(sure, found[len(sure) :], last)
         if doubtful and job.frame is not None:
             sure = suppress_overlaps([*sure, *self._closer(job, doubtful)])
-        self._last = tuple(sure)
+        self._last = tuple(job.in_frame(box) for box in sure)
         return sure
 
     def _closer(self, job: Job, places: Sequence[Box]) -> list[Box]:
         assert job.frame is not None
         crops, back = [], []
         for place in places:
-            crop, x, y, scale = _crop(job.frame, place.scaled(*job.scale))
+            crop, x, y, scale = _crop(job.frame, job.in_frame(place))
             crops.append(crop)
             back.append((x, y, scale))
         result = []
         for boxes, (x, y, scale) in zip(self._faces.candidates(np.stack(crops)), back, strict=True):
             for box in boxes:
                 if box.score >= self._faces.sure:
-                    at = box.scaled(scale, scale).shifted(x, y)
-                    result.append(at.scaled(1 / job.scale[0], 1 / job.scale[1]))
+                    result.append(job.in_picture(box.scaled(scale, scale).shifted(x, y)))
         return result
 
 
 def worth_a_look(sure: Sequence[Box], unsure: Sequence[Box], last: Sequence[Box]) -> list[Box]:
-    """Where to look closer: faces of the last look that the scan has not, then the likeliest finds. Pure."""
+    """Where to look closer: faces of the last look that the scan has not, then the likeliest finds. Pure.
+
+    Not at large ones: a closer look would show less of them than the picture does.
+    """
     lost = [box for box in last if all(box.overlap(other) <= _SAME for other in sure)]
     likely = sorted(unsure, key=lambda box: -box.score)
     places: list[Box] = []
     for box in [*lost, *likely]:
-        if all(box.overlap(other) <= _SAME for other in [*sure, *places]):
+        large = _AROUND * max(box.width, box.height) / 2 > CROP
+        if not large and all(box.overlap(other) <= _SAME for other in [*sure, *places]):
             places.append(box)
     return places[:MOST]
 

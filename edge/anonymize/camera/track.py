@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +13,23 @@ from numpy.typing import NDArray
 from edge.anonymize.geometry import Box
 
 HELD = 4
-"""Earlier detections that still count: the rotated looks take turns, and a detector flickers."""
+"""Earlier detections that still count: looks at two scales take turns, and a detector flickers."""
 _UNSURE = 0.5
 """Sizes by which the mask of a face that one side alone has seen is widened all round."""
 _MOTION = 0.25
 """Share of the motion between two detections by which their common mask is widened."""
+_GROWTH = 1.6
+"""How much larger a face may be in the next look and still be taken for the same."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Glimpse:
-    """What a detector saw in the frame captured at ``at_ns``, of ``shape`` (rows, columns)."""
+    """What a detector saw in the frame captured at ``at_ns``, of ``shape`` (rows, columns); equal to itself."""
 
     at_ns: int
     shape: tuple[int, int]
     boxes: tuple[Box, ...]
-    scene: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    scene: NDArray[np.float32] | None = field(default=None, repr=False)
     """Thumbnail of what was looked at, for text; see `edge.anonymize.camera.scene`."""
 
 
@@ -59,7 +63,7 @@ def match(before: Sequence[Box], after: Sequence[Box]) -> list[tuple[Box, Box]]:
 
 def face_masks(
     glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int], scale: float
-) -> tuple[list[Box], int]:
+) -> tuple[tuple[Box, ...], int]:
     """Masks on the frame at ``at_ns``, and how many faces they stand for.
 
     The union of the detections on both sides, each ``scale`` times as large; where both saw the
@@ -67,12 +71,21 @@ def face_masks(
     as it may have come from or gone anywhere. A face that only earlier or later looks saw stays
     masked, too.
 
+    One that they followed to a place that is masked is that face, and its way there stays bare.
+
     Args:
         glimpses: all detections that are known, in any order.
         at_ns: when the frame was captured.
         shape: its rows and columns.
         scale: how much larger than the detected face the mask is.
     """
+    return _face_masks(tuple(glimpses), at_ns, shape, scale)
+
+
+@lru_cache(maxsize=64)  # asked for several times while a frame waits
+def _face_masks(
+    glimpses: tuple[Glimpse, ...], at_ns: int, shape: tuple[int, int], scale: float
+) -> tuple[tuple[Box, ...], int]:
     before, after = bracket(glimpses, at_ns, shape)
     first = list(before.boxes) if before is not None else []
     second = list(after.boxes) if after is not None and after is not before else []
@@ -89,19 +102,35 @@ def face_masks(
         masks += [_unsure(box, scale) for box in alone]
     faces = len(pairs) + len(alone)
     near = [*first, *second]
-    for box in _others(glimpses, at_ns, shape):
+    for box in _lost(glimpses, at_ns, shape):
         if all(box.overlap(other) < 0.2 for other in near):
             masks.append(_unsure(box, scale))
             near.append(box)
             faces += 1
-    return masks, faces
+    return tuple(masks), faces
 
 
-def _others(glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int]) -> list[Box]:
+def _lost(glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int]) -> list[Box]:
+    """What farther looks saw and the next look nearer to the frame has not, nearest first."""
     same = sorted((g for g in glimpses if g.shape == shape), key=lambda g: g.at_ns)
-    earlier = [g for g in same if g.at_ns <= at_ns][-(HELD + 1) :]
-    later = [g for g in same if g.at_ns > at_ns]
-    return [box for g in (*earlier[::-1], *later) for box in g.boxes]
+    earlier = [g for g in same if g.at_ns <= at_ns][: -(HELD + 2) : -1]
+    later = [g for g in same if g.at_ns >= at_ns]
+    lost: list[Box] = []
+    for looks in (earlier, later):
+        for nearer, farther in pairwise(looks):
+            lost += _lost_between(farther, nearer)
+    return lost
+
+
+@lru_cache(maxsize=512)  # the same two looks count for many frames
+def _lost_between(farther: Glimpse, nearer: Glimpse) -> tuple[Box, ...]:
+    followed = {id(a) for a, b in match(farther.boxes, nearer.boxes) if _one_face(a, b)}
+    return tuple(box for box in farther.boxes if id(box) not in followed)
+
+
+def _one_face(a: Box, b: Box) -> bool:
+    small, large = sorted((a.width, b.width))
+    return large <= _GROWTH * small and _distance(a, b) <= large
 
 
 def _unsure(box: Box, scale: float) -> Box:

@@ -86,5 +86,6 @@ def decode(maps: NDArray[np.float32], least: float) -> list[Box]:
         x = STRIDE * (column + 0.5 + float(right[row, column]))
         y = STRIDE * (row + 0.5 + float(down[row, column]))
         due = _DUE * min(1.0, max(0.0, (radius - _SMALL) / (_LARGE - _SMALL)))
-        boxes.append(Box(x - radius, y - radius, x + radius, y + radius, float(score) - due))
+        if score - due >= least:
+            boxes.append(Box(x - radius, y - radius, x + radius, y + radius, float(score) - due))
     return suppress_overlaps(boxes)

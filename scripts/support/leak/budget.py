@@ -23,6 +23,7 @@ from edge.anonymize.faces.rotation_free import RotationFreeDetector
 from edge.anonymize.faces.turned import ROTATIONS
 from edge.anonymize.geometry import Box
 from edge.imaging.frames import Pixels
+from support.leak import page
 from support.leak.clip import Compositor, Truth
 from support.leak.rooms import rooms
 from support.leak.video_cases import COLUMNS, HEIGHTS, RATE, ROWS, VideoCase, cases
@@ -140,6 +141,7 @@ def main(data: Path, out: Path | None, say: Callable[[str], None] = print) -> in
         rows.append(measure(way, on))
         print(f"{way.name} {way.width} x{way.rotations}: {rows[-1]['look_ms']} ms", file=sys.stderr)
     say(table(rows))
+    page.write("budget", table(rows))
     if out:
         out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0

@@ -36,5 +36,14 @@ def by_identity(leaks: Iterable[tuple[str, bool]]) -> tuple[int, int]:
 
 
 def strata(rows: Iterable[Mapping[str, str]]) -> list[tuple[str, str]]:
-    """Every (name, value) that occurs, in order of first sight."""
-    return list(dict.fromkeys((name, value) for row in rows for name, value in row.items()))
+    """Every (name, value) that occurs: names in order of first sight, values by number, then by letter."""
+    values: dict[str, set[str]] = {}
+    for row in rows:
+        for name, value in row.items():
+            values.setdefault(name, set()).add(value)
+    return [(name, value) for name, found in values.items() for value in sorted(found, key=_by_number)]
+
+
+def _by_number(value: str) -> tuple[int, str]:
+    digits = value.split(maxsplit=1)[0]
+    return (int(digits) if digits.isdigit() else -1, value)

@@ -60,24 +60,37 @@ class CaseResult:
     masked: float = 0.0
     """Mean masked share of the frames that left."""
 
+    def add(self, frame: int, shares: Sequence[float]) -> None:
+        """Count a frame that left, with how much of each of its faces is uncovered."""
+        self.judged += len(shares)
+        self.leaking += sum(share > judge.LEAK for share in shares)
+        if shares and max(shares) > self.worst:
+            self.worst, self.worst_frame = max(shares), frame
+
 
 @cache
-def _stage(data: str) -> tuple[Compositor, Detectors]:
+def compositor(data: str) -> Compositor:
+    """Makes the clips of the bench's identities; ``data`` is EDGE_DATA."""
     cv2.setNumThreads(1)
     people = {each.name: each for each in portraits.load(Path(data) / "faces", "bench")}
+    return Compositor(people, rooms(ROWS, COLUMNS))
+
+
+@cache
+def detectors() -> Detectors:
+    """The box's own, with text looked for in the self-test alone."""
     found = load_detectors(Anonymize())
     if found.problems:
         raise SystemExit("; ".join(found.problems))
-    return Compositor(people, rooms(ROWS, COLUMNS)), Detectors(found.faces, _NoText(found.text), found.second)
+    return Detectors(found.faces, _NoText(found.text), found.second)
 
 
 def run_case(case: VideoCase, data: str, settings: Anonymize | None = None) -> CaseResult:
     """One clip through the camera room, in its own time, as a replay."""
-    compositor, detectors = _stage(data)
-    camera = CameraAnonymizer(_SOURCE, settings or Anonymize(), detectors, realtime=False)
+    camera = CameraAnonymizer(_SOURCE, settings or Anonymize(), detectors(), realtime=False)
     result = CaseResult(case.number, case.identity)
     truths, outcomes = {}, []
-    for index, (pixels, truth) in enumerate(compositor.clip(case)):
+    for index, (pixels, truth) in enumerate(compositor(data).clip(case)):
         truths[index] = [each for each in truth if each.judged]
         seen = [judge.uncovered(pixels, each) for each in truths[index]]
         result.control = max([result.control, *seen])
@@ -100,12 +113,7 @@ def _raw(pixels: Pixels, index: int) -> RawFrame:
 def _judge(item: CleanFrame, truths: Sequence[Any], result: CaseResult) -> None:
     result.emitted += 1
     result.masked += item.receipt.masked_share
-    for truth in truths:
-        share = judge.uncovered(item.pixels, truth)
-        result.judged += 1
-        result.leaking += share > judge.LEAK
-        if share > result.worst:
-            result.worst, result.worst_frame = share, item.index
+    result.add(item.index, [judge.uncovered(item.pixels, truth) for truth in truths])
 
 
 def run_all(cases: Sequence[VideoCase], data: Path, jobs: int | None = None) -> Iterator[CaseResult]:
@@ -128,10 +136,9 @@ def leaked(result: CaseResult) -> bool:
 
 def emitted_and_raw(case: VideoCase, data: str, wanted: int) -> tuple[Pixels, Pixels | None]:
     """One frame of a case, raw, and as it left; None if it was held back. For the pictures."""
-    compositor, detectors = _stage(data)
-    camera = CameraAnonymizer(_SOURCE, Anonymize(), detectors, realtime=False)
+    camera = CameraAnonymizer(_SOURCE, Anonymize(), detectors(), realtime=False)
     outcomes, kept = [], None
-    for index, (pixels, _) in enumerate(compositor.clip(case)):
+    for index, (pixels, _) in enumerate(compositor(data).clip(case)):
         kept = pixels if index == wanted else kept
         outcomes += camera.push(_raw(pixels, index))
     outcomes += camera.flush()
