@@ -14,6 +14,9 @@ from edge.anonymize.camera.anonymizer import CameraAnonymizer
 from edge.anonymize.consent.sight import Sight, sight_of
 from edge.anonymize.consent.switch import make_switch
 from edge.anonymize.detectors import Detectors, load_detectors
+from edge.anonymize.proof.budget import Budget
+from edge.anonymize.proof.examiner import Examiner, Watch
+from edge.anonymize.proof.quarantine import MemoryQuarantine, Quarantine
 from edge.anonymize.scanner.anonymizer import ScannerAnonymizer
 from edge.classify.classifier import Classifier, ModelError, load_classifier
 from edge.classify.finding import FindingMaker
@@ -21,9 +24,11 @@ from edge.enroll import SIGNING_KEY
 from edge.health.clock import StoredTime
 from edge.imaging.bundle import Bundle, BundleError
 from edge.imaging.frames import CleanFrame
+from edge.messages import SourceProof
 from edge.pipeline.directory import ManifestDirectory, unix_ms
 from edge.pipeline.figures import Figures
 from edge.pipeline.gates import Gates
+from edge.pipeline.leaks import LeakDesk
 from edge.pipeline.live import CameraAnonymizer as CameraGate
 from edge.pipeline.post import Post
 from edge.pipeline.receipts import ReceiptMaker
@@ -32,6 +37,7 @@ from edge.pipeline.series import SeriesDesk
 from edge.settings import Settings, SettingsError, Source
 from edge.store.inbox import InboxReader
 from edge.store.inbox_crypto import load_private
+from edge.store.leaks import LeakLedger
 from edge.store.partial import PartialSeries
 from edge.store.seen import Handles
 from edge.store.spool import Spool
@@ -97,6 +103,17 @@ class Box:
             self.figures,
             on_clean,
         )
+        self.quarantine: Quarantine = MemoryQuarantine()
+        self.leaks = LeakDesk(
+            LeakLedger(state),
+            Budget(settings.proof.leak_budget, settings.proof.leak_window),
+            self.quarantine,
+            unix_ms,
+        )
+        self._examiner = Examiner(
+            settings.anonymize, settings.proof, self.detectors, self.leaks, self.figures
+        )
+        self._watches: dict[str, Watch] = {}
         self._partial = PartialSeries(state / "series.db", _local_key(settings, "series.key"))
         self.series = SeriesDesk(settings.series, self._partial, self.spool, self.post)
 
@@ -119,6 +136,7 @@ class Box:
 
     def camera_gate(self, source: Source) -> CameraGate:
         """The anonymization gate for one camera or video."""
+        self._watches[source.name] = self._examiner.watch(source)
         return CameraAnonymizer(
             source,
             self.settings.anonymize,
@@ -126,6 +144,24 @@ class Box:
             realtime=is_realtime(source),
             clock=time.monotonic_ns,
             sight=self.sight(source),
+            witness=self._watches[source.name],
+        )
+
+    def proof(self, source: str) -> SourceProof | None:
+        """What the standing proof knows of a source; None if it has none."""
+        watch = self._watches.get(source)
+        if watch is None:
+            return None
+        spent, latched, since_ms = self.leaks.account(source)
+        return SourceProof(
+            latched=latched,
+            latched_ms=since_ms,
+            unproven=watch.unproven(),
+            disagreements=spent,
+            budget=self.leaks.budget.most,
+            second_looks=watch.second_looks,
+            faces=watch.faces,
+            texts=watch.texts,
         )
 
     def sight(self, source: Source) -> Sight:
@@ -141,6 +177,8 @@ class Box:
         """Close the model and the files, once nothing uses them any more."""
         if self._switch is not None:
             self._switch.close()
+        self._examiner.stop()
+        self.leaks.close()
         self.model.close()
         self.spool.close()
         self.handles.close()

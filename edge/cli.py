@@ -17,6 +17,7 @@ _ROOMS = (
     "edge.anonymize.files.cli",
     "edge.classify.cli",
     "edge.enroll_cli",
+    "edge.leak_cli",
     "edge.clinic.cli",
 )
 """Where subcommands come from. A package may leave a room out: the box has no clinic, the clinic no box."""

@@ -21,6 +21,7 @@ from edge.commands.room import CommandRoom
 from edge.commands.rules import Now
 from edge.flag import Flag
 from edge.health import notify
+from edge.health.proof import in_words, what_to_do, with_proof
 from edge.health.watch import Pulse, stalled
 from edge.imaging.frames import Acquisition, RawFrame
 from edge.messages import Blindness, Command, DeviceState, SourceHealth
@@ -155,11 +156,12 @@ class Daemon:
             self.box.figures.took("frame_to_broker", (now - moment) / 1e9)
         self.box.figures.count("published", len(captured))
 
-    def _seen(self) -> list[SourceHealth]:
-        """Every source as its process told it, and whether it is blind."""
+    def _told_sources(self) -> list[SourceHealth]:
+        """Every source as its process told it, what the standing proof says, and whether it is blind."""
         with self._lock:
             sources = list(self._sources.values())
-        return [_with_sight(source, self._sights.get(source.name, unhindered)()) for source in sources]
+        told = (with_proof(source, self.box.proof(source.name)) for source in sources)
+        return [_with_sight(source, self._sights.get(source.name, unhindered)()) for source in told]
 
     def state(self, *, online: bool) -> DeviceState:
         """The box's retained state; with ``online`` false, its will."""
@@ -175,7 +177,7 @@ class Daemon:
             spool_rows=box.spool.counts().rows,
             inbox_objects=box.inbox.counts().objects,
             quarantined=sum(box.inbox.quarantined().values()),
-            sources=self._seen(),
+            sources=self._told_sources(),
             made_ms=unix_ms(),
         )
 
@@ -194,7 +196,12 @@ class Daemon:
             "quarantined": state.quarantined,
             "clock": self.box.clock.trust(),
             "manifest": self.box.directory.reason or "in force",
-            **{f"source.{source.name}": _in_words(source) for source in state.sources},
+            **{key: value for source in state.sources for key, value in in_words(source).items()},
+            **{
+                f"source.{source.name}": _in_words(source)
+                for source in state.sources
+                if source.blind and not what_to_do(source)
+            },
         }
 
     # --- life -------------------------------------------------------------------------------------
@@ -249,7 +256,8 @@ class Daemon:
     def _do_chores(self, turn: int) -> None:
         self.commands.tick(self._now())
         self.box.post.report_gaps()
-        blind = [(source.name, source.blind) for source in self._seen()]
+        self.box.leaks.tick(self.box.post)
+        blind = [(source.name, source.blind) for source in self._told_sources()]
         if turn % _STATE_EVERY == 0 or blind != self._told_blind:
             self._told_blind = blind
             self.publisher.set_state(self._signed_state(online=True))
@@ -258,8 +266,10 @@ class Daemon:
         """One line for ``systemctl status``."""
         counts, spool = self.box.figures.counts(), self.box.spool.counts()
         held = sum(self.box.figures.suppressed().values())
-        dark = [f"{source.name} is {_in_words(source)}" for source in self._seen() if source.blind]
-        trouble = "".join(f"{problem}; " for problem in self.box.problems() + dark)
+        sources = self._told_sources()
+        dark = [f"{source.name} is {_in_words(source)}" for source in sources if source.blind]
+        latched = [line for source in sources if (line := what_to_do(source))]
+        trouble = "".join(f"{problem}; " for problem in self.box.problems() + dark + latched)
         return trouble + (
             f"{counts.get('scanner_objects', 0)} objects and {counts.get('frames', 0)} frames answered, "
             f"{held} held back, {spool.rows} waiting for the clinic, "

@@ -42,10 +42,17 @@ SuppressReason = Literal[
     "text_left",
     "no_bracket",
     "blind",
+    # standing proof
+    "leak_budget_spent",
+    "recall_low",
+    "second_look",
     # classifier
     "classifier_failed",
 ]
 """Why a frame was held back. A closed list: a reason can never carry free text about a patient."""
+
+LatchCause = Literal["leak_budget_spent", "recall_low"]
+"""Why a source is latched; also the reason under which its frames are held back."""
 
 AbstainReason = Literal["poor_quality", "not_intended_use", "unsure"]
 """Why a frame that passed the gates got no label."""
@@ -214,7 +221,23 @@ class LabelChange(Message):
     captured_ms: UnixMs
 
 
-Body = Annotated[Union[ObjectResult, SeriesResult, LiveBatch, Gap, LabelChange], Field(discriminator="kind")]
+class LeakAlarm(Message):
+    """Event: a second look objected to a frame that had left, or a source was latched or acknowledged."""
+
+    v: Literal[1] = 1
+    kind: Literal["leak_alarm"] = "leak_alarm"
+    head: Head
+    source: str
+    what: Literal["second_look", "latched", "acknowledged"]
+    cause: LatchCause | None = None
+    spent: int = Field(ge=0, description="disagreements that count")
+    budget: int = Field(ge=1)
+    captured_ms: UnixMs | None = Field(default=None, description="of the frame that was objected to")
+
+
+Body = Annotated[
+    Union[ObjectResult, SeriesResult, LiveBatch, Gap, LabelChange, LeakAlarm], Field(discriminator="kind")
+]
 
 
 class Acknowledgement(Message):
@@ -282,15 +305,41 @@ Blindness = Literal["consent", "view", "switch_closed", "switch_opening", "switc
 """Why a camera is blind: no consent mode, not told what to look at, or its privacy switch."""
 
 
+class CanaryRecall(Message):
+    """Of the newest canaries, how many were covered; ``bound``: Clopper-Pearson, one-sided, 95 %."""
+
+    planted: int = Field(ge=0)
+    covered: int = Field(ge=0)
+    bound: Share | None = None
+
+
+class SourceProof(Message):
+    """What the standing proof knows of a source, since the box started but for latch and disagreements."""
+
+    latched: LatchCause | None = None
+    latched_ms: UnixMs | None = None
+    unproven: bool = False
+    disagreements: int = Field(default=0, ge=0, description="within the window")
+    budget: int = Field(ge=1)
+    second_looks: int = Field(default=0, ge=0)
+    faces: CanaryRecall
+    texts: CanaryRecall
+
+
 class SourceHealth(Message):
-    """A source as the box sees it; ``last_frame_age_ms`` is None until its first frame."""
+    """A source as the box sees it; ``last_frame_age_ms`` is None until its first frame.
+
+    ``latched``: nothing leaves until a person at the box has acknowledged why; ``unproven``: nothing leaves
+    until canaries are covered again.
+    """
 
     name: str
-    state: Literal["starting", "running", "waiting", "blind", "failed", "finished"]
+    state: Literal["starting", "running", "waiting", "blind", "failed", "finished", "latched", "unproven"]
     last_frame_age_ms: float | None
     frames: int = Field(ge=0)
     dropped: int = Field(ge=0)
     blind: Blindness | None = None
+    proof: SourceProof | None = None
 
 
 class DeviceState(Message):

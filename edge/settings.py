@@ -290,6 +290,41 @@ class PrivacySwitch(Section):
     lamp_line: Whole = Field(0, ge=0, description="The n-th line of that chip, from 0.")
 
 
+class Proof(Section):
+    """Standing proof: canaries and second looks in service, and what they lead to."""
+
+    # A second look costs about 100 ms of a core: 5 % of one are a look in two seconds, 1,800 an hour. Three
+    # objections in an hour are one look in 600: who is missed for good is known within half a minute, a
+    # detector that leaks now and then within the hour; a lone mistake of the second detector stops nothing.
+
+    canary_every: Seconds = Field(
+        written("30 s"),
+        ge=1,
+        description="How often a known face and a known text are cleaned in a copy of a live frame.",
+    )
+    canary_recall: float = Field(
+        0.9,
+        gt=0,
+        lt=1,
+        description="Share of canaries that must be covered; a source for which less is proven is latched.",
+    )
+    second_share: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="Share of one core that may go into second looks at frames that have left.",
+    )
+    second_score: float = Field(
+        0.5, gt=0, lt=1, description="Score of the second detector from which it objects to a frame."
+    )
+    leak_budget: Whole = Field(
+        3, ge=1, description="Number of frames objected to within leak_window that latches a source."
+    )
+    leak_window: Seconds = Field(
+        written("1 h"), ge=60, description="Running time of the box after which an objection counts no more."
+    )
+
+
 class Source(Section):
     """One camera, video file or watched folder. Repeat the table for each."""
 
@@ -414,6 +449,7 @@ class Settings(Section):
     quality: Quality = Quality()
     anonymize: Anonymize = Anonymize()
     privacy_switch: PrivacySwitch = PrivacySwitch()
+    proof: Proof = Proof()
     watchdog: Watchdog = Watchdog()
     log: Log = Log()
     source: tuple[Source, ...] = Field((), description="Cameras, videos and folders.")

@@ -50,6 +50,8 @@ class Evidence:
     texts: int = 0
     text_left: int = 0
     """Texts that the detector still found after masking."""
+    standing: SuppressReason | None = None
+    """Why the standing proof has stopped the source, see `edge.anonymize.proof`; None: it has not."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,9 @@ def decide(evidence: Evidence, policy: Policy, now_ns: int) -> Pass | Held:
         policy: what it needs.
         now_ns: CLOCK_MONOTONIC, in ns.
     """
-    if evidence.self_test is not None:
-        return Held(evidence.self_test)
+    stop = evidence.standing or evidence.self_test
+    if stop is not None:
+        return Held(stop)
     if evidence.self_test_ns is None or now_ns - evidence.self_test_ns > policy.self_test_max_age_ns:
         return Held("self_test_failed")
     if evidence.obstacle is not None:

@@ -25,8 +25,8 @@ _GRACE = 2
 """The gate takes a result that is at most so many periods old: a stalled test closes it."""
 
 
-def known_face() -> tuple[Pixels, Box]:
-    """The known face (rows, columns, 3) on a gray ground, and where it is.
+def face_picture() -> Pixels:
+    """The known face itself, (160, 160, 3), RGB; it fills about the middle half.
 
     Raises:
         DetectorUnavailable: the picture is missing from the installation.
@@ -38,11 +38,16 @@ def known_face() -> tuple[Pixels, Box]:
     face = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if face is None:
         raise DetectorUnavailable("the known face cannot be read: install the package again")
+    return np.ascontiguousarray(face[:, :, ::-1], dtype=np.uint8)
+
+
+def known_face() -> tuple[Pixels, Box]:
+    """The known face (rows, columns, 3) on a gray ground, and where it is; raises as `face_picture`."""
+    face = face_picture()
     scene = np.full((192, 320, 3), 96, np.uint8)
     rows, columns = face.shape[:2]
     top, left = (192 - rows) // 2, 60
-    scene[top : top + rows, left : left + columns] = face[:, :, ::-1]
-    # The face fills about the middle half of the picture.
+    scene[top : top + rows, left : left + columns] = face
     box = Box(left + columns * 0.25, top + rows * 0.15, left + columns * 0.75, top + rows * 0.85)
     return scene, box
 

@@ -171,9 +171,9 @@ def add_audit(sub: Sub[argparse.ArgumentParser]) -> None:
 
 
 def _audit(args: argparse.Namespace) -> int:
-    from edge.clinic import audit
     from edge.clinic.places import role_folder
     from edge.clinic.reidentify import AUDIT
+    from edge.store import audit
 
     with errors():
         checked = audit.check(role_folder(args.dir, "custodian") / AUDIT)

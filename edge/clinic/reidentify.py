@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.clinic import audit
 from edge.clinic.custody import load_keys
 from edge.clinic.examine import check_evidence, read_evidence
 from edge.clinic.places import ClinicError, current_manifest, read_config, role_folder
@@ -20,6 +19,7 @@ from edge.clinic.resealed import Resealed, place_of
 from edge.clinic.vault import IdentityBlock, Vault, identity_blocks
 from edge.imaging.frames import Identity
 from edge.messages import ObjectResult
+from edge.store import audit
 from edge.wire.errors import EnvelopeError
 from edge.wire.identity import IdentityContext, open_identity
 from edge.wire.manifest import Manifest

@@ -74,7 +74,7 @@ def _boxes(states: Iterable[DeviceState]) -> RenderableType:
         if state.quarantined:
             text.append(f" · quarantine {state.quarantined}", style="yellow")
         for source in state.sources:
-            if source.state in {"failed", "blind"}:
+            if source.state in {"failed", "blind", "latched", "unproven"}:
                 why = f" ({_words(source.blind)})" if source.blind else ""
                 text.append(f" · {source.name} {source.state}{why}", style="red")
         grid.add_row(mark + Text(state.device, style="bold"), text)

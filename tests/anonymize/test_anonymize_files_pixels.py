@@ -348,3 +348,10 @@ def test_where_the_time_of_access_can_be_left_alone_it_is(clean, tmp_path):
     with original.opened(path) as opened_:
         opened_.read(1 << 30)
     assert path.stat().st_atime_ns == 1
+
+
+def test_a_cine_of_which_frames_are_looked_at_in_composites(clean, tmp_path):
+    still = np.repeat(us.drawing()[:1], 12, axis=0)
+    still[7] = us.drawing()[-1]
+    ds = us.dataset(still, "MONOCHROME2", bits=8)
+    check(us.encoded(ds), native(ds), clean, tmp_path)

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from edge.cli import main
-from edge.clinic import audit
 from edge.clinic.examine import check_evidence, examine_result
 from edge.clinic.places import read_config, read_manifest
 from edge.clinic.receive import VAULT, vault_key
 from edge.clinic.resealed import FILE
 from edge.clinic.vault import Vault
 from edge.imaging.frames import Identity
+from edge.store import audit
 from edge.wire.identity import IdentityContext, seal_identity
 from edge.wire.keys import PrivateKey
 from tests.clinic.demo_clinic import Box, make_clinic

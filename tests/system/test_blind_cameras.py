@@ -1,4 +1,4 @@
-"""Blind cameras as the clinic sees them: no consent mode, and a privacy switch that is closed (F6, F9)."""
+"""Blind cameras as the clinic sees them: no consent mode, and a privacy switch that is closed (F6, F11)."""
 
 from __future__ import annotations
 

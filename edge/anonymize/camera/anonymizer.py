@@ -12,9 +12,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.anonymize.camera import scene
 from edge.anonymize.camera.looker import Job, Looker
@@ -52,6 +54,16 @@ _MAX_PENDING = 90
 Outcome = CleanFrame | Held
 
 
+class Witness(Protocol):
+    """Standing proof, as this room sees it (`edge.anonymize.proof`). Both calls return at once."""
+
+    def obstacle(self) -> SuppressReason | None:
+        """Why nothing of this source may leave now, or None."""
+
+    def passed(self, pixels: Pixels, masks: list[Box], outcome: Outcome, self_test: SelfTest) -> None:
+        """See a frame as it came, its masks, and what became of it; ``pixels`` are never written into."""
+
+
 @dataclass(frozen=True, repr=False)
 class _Waiting:
     pixels: Pixels
@@ -80,6 +92,8 @@ class CameraAnonymizer:
             is late.
         clock: CLOCK_MONOTONIC in ns, that of ``RawFrame.captured_ns``.
         sight: whether the source may see now; None: by its consent mode, without a privacy switch.
+        self_test: one that is shared; None: one of its own.
+        witness: who sees each frame as it was and as it left, and may stop the source; see `Witness`.
     """
 
     def __init__(
@@ -91,7 +105,10 @@ class CameraAnonymizer:
         realtime: bool = True,
         clock: Callable[[], int] = time.monotonic_ns,
         sight: Sight | None = None,
+        self_test: SelfTest | None = None,
+        witness: Witness | None = None,
     ) -> None:
+        self._witness = witness
         self._source = source
         self._sight = sight_of(source) if sight is None else sight
         self._settings = settings
@@ -99,7 +116,7 @@ class CameraAnonymizer:
         self._realtime = realtime
         self._clock = clock
         self._delay_ns = int(settings.delay * 1e9)
-        self._self_test = SelfTest(detectors, settings.self_test_every, settings.face_width)
+        self._self_test = self_test or SelfTest(detectors, settings.self_test_every, settings.face_width)
         # A replay's clock tells when a frame was read, not how the scene moves: there the looks are bound
         # to every n-th frame, and their age in time says nothing.
         max_age_ns = int(settings.max_detection_age * 1e9) if realtime else _REPLAY_MAX_AGE_NS
@@ -269,7 +286,7 @@ class CameraAnonymizer:
         arrived_ns = self._clock()
         area = self._keep_box(*pixels.shape[:2])
         cells = scene.thumbnail(pixels, area)
-        quad = self._find(pixels) if self._film else None
+        quad = self.film(pixels)
         needed = None
         if self._film:  # without a film nothing leaves, and nothing need be looked at
             needed = scene.inside(quad, area) if quad is not None else np.zeros(cells.shape, bool)
@@ -327,7 +344,10 @@ class CameraAnonymizer:
             max(1, int(bottom * rows)),
         )
 
-    def _find(self, pixels: Pixels) -> Quad | None:
+    def film(self, pixels: Pixels) -> Quad | None:
+        """The film or monitor in a frame; None if the source looks at none, or none is found."""
+        if not self._film:
+            return None
         left, top, right, bottom = self._keep_box(*pixels.shape[:2])
         quad = find_quad(pixels[top:bottom, left:right])
         if quad is None:
@@ -335,6 +355,14 @@ class CameraAnonymizer:
         a, b, c, d = ((x + left, y + top) for x, y in quad.corners)
         # Corners are found to about one percent: drawn in by more, nothing of the room comes in.
         return Quad((a, b, c, d)).inset(0.015)
+
+    def kept_outline(self, pixels: Pixels) -> NDArray[np.float32] | None:
+        """Corners of the part of a frame that is kept, (4, 2), x and y in pixels; None: nothing is."""
+        film = self.film(pixels)
+        if self._film or self._sight().open_since_ns is None:
+            return None if film is None else film.array()
+        left, top, right, bottom = self._keep_box(*pixels.shape[:2])
+        return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
 
     def _clean(
         self,
@@ -391,8 +419,12 @@ class CameraAnonymizer:
             masked_share=masked,
             faces=count,
             texts=len(lines),
+            standing=None if self._witness is None else self._witness.obstacle(),
         )
-        return emit(pixels, waiting.where, evidence, self._policy, now_ns)
+        outcome = emit(pixels, waiting.where, evidence, self._policy, now_ns)
+        if self._witness is not None:
+            self._witness.passed(waiting.pixels, masks, outcome, self._self_test)
+        return outcome
 
 
 def _look(name: str, sha256: bytes, glimpses: list[Glimpse], waiting: _Waiting, found: int) -> Look:

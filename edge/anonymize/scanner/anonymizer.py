@@ -77,26 +77,61 @@ def grow_text(box: Box) -> Box:
 def mask_text(pixels: Pixels, detectors: Detectors) -> TextMask:
     """Fill every text in ``pixels``, in place, and look again until none is found there.
 
-    The first look is at the untouched image. The later ones judge what the fills left, in and
+    Raises:
+        DetectorUnavailable: the text detector failed.
+    """
+    nothing = np.zeros(pixels.shape[:2], bool)
+    return mask_found(pixels, find_names(pixels, detectors), nothing, detectors)
+
+
+def find_names(pixels: Pixels, detectors: Detectors) -> list[Box]:
+    """Every text in ``pixels``, as they are, that is no lone glyph.
+
+    Raises:
+        DetectorUnavailable: the text detector failed.
+    """
+    return _names(detectors.text.find(pixels))
+
+
+def mask_found(
+    pixels: Pixels, found: list[Box], covered: NDArray[np.bool_], detectors: Detectors
+) -> TextMask:
+    """Fill what was found, in place, and look again until nothing is found there.
+
+    The first look has to be at the untouched image: a fill that takes the middle of a name leaves
+    ends that nothing finds any more. The later ones judge what the fills left, in and
     around them: elsewhere nothing has changed, and the edge of a fill makes the network see letters.
+
+    Args:
+        pixels: what was looked at, (rows, columns[, 3]).
+        found: all of `find_names`.
+        covered: (rows, columns), what is filled in any case; for a text inside nobody looks again.
+        detectors: what looks again.
 
     Raises:
         DetectorUnavailable: the text detector failed.
     """
     result = TextMask(*pixels.shape[:2])
-    found = _names(detectors.text.find(pixels))
+    paint(result.mask, [grow_text(box) for box in found])
+    found = [box for box in found if not _inside(box, covered)]
     for _ in range(_ROUNDS):
         if not found:
             break
         touched = [grow_text(box) for box in found]
         paint(result.mask, touched)
-        fill_flat(pixels, result.mask)
+        fill_flat(pixels, result.mask | covered)
         result.texts += len(found)
         near = [box.padded(*[min(box.width, box.height)] * 2) for box in touched]
         again = _names(detectors.text.find(pixels, near))
         found = [box for box in again if any(box.touches(other) for other in near)]
     result.left = len(found)
     return result
+
+
+def _inside(box: Box, mask: NDArray[np.bool_]) -> bool:
+    alone = np.zeros_like(mask)
+    paint(alone, [box])
+    return not (alone & ~mask).any()
 
 
 def _names(found: list[Box]) -> list[Box]:

@@ -1,4 +1,4 @@
-"""The privacy switch and what leaves: nothing captured while it is closed, before, or in the delay line (F9).
+"""The privacy switch and what leaves: nothing captured while closed, before, or in the delay line (F11).
 
 What leaves is searched; each search has a control in which the switch stays open and the frames are found.
 """

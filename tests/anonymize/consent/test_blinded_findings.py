@@ -1,4 +1,4 @@
-"""The privacy switch and findings on their way to the wire; and where its state is seen (F9)."""
+"""The privacy switch and findings on their way to the wire; and where its state is seen (F11)."""
 
 from __future__ import annotations
 

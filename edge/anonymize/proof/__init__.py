@@ -1,0 +1,1 @@
+"""Standing proof: in service, too, something keeps asking whether what leaves is clean."""
