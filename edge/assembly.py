@@ -14,31 +14,34 @@ from edge.anonymize.camera.anonymizer import CameraAnonymizer
 from edge.anonymize.consent.sight import Sight, sight_of
 from edge.anonymize.consent.switch import make_switch
 from edge.anonymize.detectors import Detectors, load_detectors
+from edge.anonymize.layout.screen import ScreenAnonymizer
+from edge.anonymize.layout.still import still_of
 from edge.anonymize.proof.budget import Budget
 from edge.anonymize.proof.examiner import Examiner, Watch
-from edge.anonymize.proof.quarantine import MemoryQuarantine, Quarantine
 from edge.anonymize.scanner.anonymizer import ScannerAnonymizer
 from edge.classify.classifier import Classifier, ModelError, load_classifier
 from edge.classify.finding import FindingMaker
 from edge.enroll import SIGNING_KEY
 from edge.health.clock import StoredTime
 from edge.imaging.bundle import Bundle, BundleError
-from edge.imaging.frames import CleanFrame
+from edge.imaging.frames import Acquisition, CleanFrame, Pixels
 from edge.messages import SourceProof
 from edge.pipeline.directory import ManifestDirectory, unix_ms
 from edge.pipeline.figures import Figures
 from edge.pipeline.gates import Gates
+from edge.pipeline.layouts import Layouts, LayoutVersions, tell_layout
 from edge.pipeline.leaks import LeakDesk
 from edge.pipeline.live import CameraAnonymizer as CameraGate
 from edge.pipeline.post import Post
 from edge.pipeline.receipts import ReceiptMaker
 from edge.pipeline.scanner import ScannerAnonymizer as ScannerGate
 from edge.pipeline.series import SeriesDesk
-from edge.settings import Settings, SettingsError, Source
+from edge.settings import Inbox, Settings, SettingsError, Source
 from edge.store.inbox import InboxReader
 from edge.store.inbox_crypto import load_private
 from edge.store.leaks import LeakLedger
 from edge.store.partial import PartialSeries
+from edge.store.quarantine import Quarantine, QuarantineLimits
 from edge.store.seen import Handles
 from edge.store.spool import Spool
 from edge.wire.keys import KeyFileError, SigningKey, VerifyKey
@@ -87,11 +90,10 @@ class Box:
             resend_after=settings.broker.resend_after,
         )
         self.handles = Handles(state / "handles.db", _local_key(settings, "handles.key"), _REMEMBER_OBJECTS)
-        self.inbox = InboxReader(
-            state / "inbox",
-            load_private(state / "keys" / "disk.key"),
-            quarantine_max_bytes=settings.inbox.quarantine_max_bytes,
-        )
+        disk_key = load_private(state / "keys" / "disk.key")
+        self.quarantine = Quarantine(state / "quarantine", disk_key, quarantine_limits(settings.inbox))
+        self.quarantine.clean()
+        self.inbox = InboxReader(state / "inbox", disk_key, self.quarantine)
         receipts = ReceiptMaker(self.signer, __version__, self.bundle.digest, settings.anonymization_digest())
         self.post = Post(
             settings.box, self.signer, self.directory, self.spool, self.clock.trust, self.figures, receipts
@@ -103,17 +105,20 @@ class Box:
             self.figures,
             on_clean,
         )
-        self.quarantine: Quarantine = MemoryQuarantine()
         self.leaks = LeakDesk(
             LeakLedger(state),
             Budget(settings.proof.leak_budget, settings.proof.leak_window),
-            self.quarantine,
+            self.quarantine.put,
             unix_ms,
         )
         self._examiner = Examiner(
             settings.anonymize, settings.proof, self.detectors, self.leaks, self.figures
         )
         self._watches: dict[str, Watch] = {}
+        self._versions = LayoutVersions(state / "layouts.json")
+        self._layouts = {source.name: self._layouts_of(source) for source in settings.source}
+        self.screens: dict[str, ScreenAnonymizer] = {}
+        """The gates of grabbers, by source."""
         self._partial = PartialSeries(state / "series.db", _local_key(settings, "series.key"))
         self.series = SeriesDesk(settings.series, self._partial, self.spool, self.post)
 
@@ -135,7 +140,10 @@ class Box:
         return ScannerAnonymizer(self.settings.anonymize, self.detectors)
 
     def camera_gate(self, source: Source) -> CameraGate:
-        """The anonymization gate for one camera or video."""
+        """The anonymization gate for one camera, video or grabber."""
+        if source.looks_at == "screen":
+            self.screens[source.name] = gate = self._screen_gate(source)
+            return gate
         self._watches[source.name] = self._examiner.watch(source)
         return CameraAnonymizer(
             source,
@@ -168,10 +176,32 @@ class Box:
         """Whether a source may see now, by its consent mode and the privacy switch."""
         return sight_of(source, self._switch)
 
+    def _screen_gate(self, source: Source) -> ScreenAnonymizer:
+        return ScreenAnonymizer(
+            source,
+            self.settings.anonymize,
+            self.detectors,
+            self._layouts[source.name].current,
+            keep=lambda raw: self.quarantine.put("unknown_layout", source.name, raw),
+            tell=lambda news: tell_layout(self.post, news),
+            realtime=is_realtime(source),
+            clock=time.monotonic_ns,
+        )
+
+    def _layouts_of(self, source: Source) -> Layouts:
+        return Layouts(source.layouts, self.settings.box.site, self.directory.current, self._versions)
+
+    def still(self, source: Source) -> Callable[[Pixels], Acquisition]:
+        """What a picture of a watched folder shows, and what of it is kept."""
+        return still_of(source, self._layouts[source.name].current)
+
     def problems(self) -> list[str]:
         """What keeps the box from its work, in words for whoever looks at its status."""
         reason = self.directory.reason
-        return [] if reason is None else [f"the clinic's manifest is {reason}"]
+        found = [] if reason is None else [f"the clinic's manifest is {reason}"]
+        for layouts in self._layouts.values():
+            found += layouts.problems
+        return found
 
     def close(self) -> None:
         """Close the model and the files, once nothing uses them any more."""
@@ -197,6 +227,13 @@ def _lock(path: Path) -> int:
             f"another process runs this box ({path.parent}); stop edge.service first"
         ) from None
     return handle
+
+
+def quarantine_limits(inbox: Inbox) -> QuarantineLimits:
+    """The bounds of the quarantine, by the settings."""
+    return QuarantineLimits(
+        inbox.quarantine_max_bytes, inbox.quarantine_max_objects, inbox.quarantine_max_age
+    )
 
 
 def is_realtime(source: Source) -> bool:

@@ -16,6 +16,8 @@ _ROOMS = (
     "edge.capture.cli",
     "edge.anonymize.files.cli",
     "edge.classify.cli",
+    "edge.layout_cli",
+    "edge.quarantine_cli",
     "edge.enroll_cli",
     "edge.leak_cli",
     "edge.clinic.cli",

@@ -23,10 +23,11 @@ from edge.flag import Flag
 from edge.health import notify
 from edge.health.proof import in_words, what_to_do, with_proof
 from edge.health.watch import Pulse, stalled
-from edge.imaging.frames import Acquisition, RawFrame
+from edge.imaging.frames import RawFrame
 from edge.messages import Blindness, Command, DeviceState, SourceHealth
 from edge.pipeline.directory import unix_ms
 from edge.pipeline.live import LivePath
+from edge.pipeline.released import Released
 from edge.pipeline.scanner import ScannerPath
 from edge.settings import Settings, SettingsError, load, missing_paths
 from edge.wire.codec import encode
@@ -42,6 +43,8 @@ _TURN = 1.0
 """Seconds of one turn of the main loop, which is what one envelope of a live stream covers."""
 _STATE_EVERY = 10
 """Turns between two publications of the retained state."""
+_EXPIRE_EVERY = 600
+"""Turns between two looks for what is too old for the quarantine."""
 
 
 class Daemon:
@@ -65,11 +68,7 @@ class Daemon:
         )
         self.scanner = ScannerPath(
             settings.box,
-            {
-                source.name: Acquisition(modality=source.modality, body_part=source.body_part)
-                for source in settings.source
-                if source.kind == "folder"
-            },
+            {source.name: box.still(source) for source in settings.source if source.kind == "folder"},
             box.inbox,
             self.capture,
             box.rules,
@@ -95,6 +94,7 @@ class Daemon:
             for source in settings.source
             if source.kind != "folder"
         }
+        self.released = Released(box.quarantine, self.lives, box.screens)
         self.commands = CommandRoom(
             topics=self.topics,
             ledger=Ledger(settings.box.state / "ledger.db", settings.box.device),
@@ -257,6 +257,9 @@ class Daemon:
         self.commands.tick(self._now())
         self.box.post.report_gaps()
         self.box.leaks.tick(self.box.post)
+        self.released.turn()
+        if turn % _EXPIRE_EVERY == 0 and self.box.clock.trust() == "trusted":
+            self.box.quarantine.expire()
         blind = [(source.name, source.blind) for source in self._told_sources()]
         if turn % _STATE_EVERY == 0 or blind != self._told_blind:
             self._told_blind = blind

@@ -235,8 +235,22 @@ class LeakAlarm(Message):
     captured_ms: UnixMs | None = Field(default=None, description="of the frame that was objected to")
 
 
+class LayoutChange(Message):
+    """Event: a grabber's source shows a layout that a person signed, or does so no longer."""
+
+    v: Literal[1] = 1
+    kind: Literal["layout_change"] = "layout_change"
+    head: Head
+    source: str
+    layout: str | None = Field(description="name and version of the template; None: held back, not known")
+    why: str = Field(pattern=r"^[a-z][a-z_]{0,39}$", description="a word of `edge.anonymize.layout.match`")
+    captured_ms: UnixMs
+    quarantined: Handle | None = Field(default=None, description="id of a frame that was kept on the box")
+
+
 Body = Annotated[
-    Union[ObjectResult, SeriesResult, LiveBatch, Gap, LabelChange, LeakAlarm], Field(discriminator="kind")
+    Union[ObjectResult, SeriesResult, LiveBatch, Gap, LabelChange, LayoutChange, LeakAlarm],
+    Field(discriminator="kind"),
 ]
 
 

@@ -134,7 +134,13 @@ class Inbox(Section):
         description="Bound on the inbox; when full the sender gets A700 and keeps the object.",
     )
     min_free: Bytes = Field(written("256 MiB"), description="Free disk below which nothing is accepted.")
-    quarantine_max_bytes: Bytes = Field(written("2 GiB"), description="Bound on the quarantine.")
+    quarantine_max_bytes: Bytes = Field(
+        written("2 GiB"), description="Bound on the quarantine; what is oldest in it is erased."
+    )
+    quarantine_max_objects: Whole = Field(1000, ge=1, description="Most objects in quarantine, likewise.")
+    quarantine_max_age: Seconds = Field(
+        written("30 d"), ge=3600.0, description="Age from which what is in quarantine is erased."
+    )
 
 
 class Decode(Section):
@@ -338,8 +344,14 @@ class Source(Section):
     width: Whole = Field(1280, ge=64, description="Width asked of a camera, in pixels.")
     height: Whole = Field(720, ge=64, description="Height asked of a camera, in pixels.")
     rate: float = Field(30.0, gt=0, le=240, description="Frame rate asked of a camera, in frames a second.")
-    looks_at: Literal["film", "monitor", "scene", "nothing"] = Field(
-        "nothing", description="What a camera looks at. With nothing it stays blind."
+    looks_at: Literal["film", "monitor", "scene", "screen", "nothing"] = Field(
+        "nothing",
+        description="What a camera looks at; screen: a grabber of a scanner's. With nothing it stays blind.",
+    )
+    layouts: tuple[Path, ...] = Field(
+        (),
+        description="Signed layout templates of the screen (camera, video) or of the pictures (folder);"
+        " what has the layout of none is held back.",
     )
     consent: Literal["none", "no_patient", "signage", "written", "switch"] = Field(
         "none",
@@ -379,7 +391,7 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _consent_is_settled(self) -> Source:
-        if self.kind == "camera" and self.consent != "none" and not self.consent_by.strip():
+        if self.sees_people() and self.consent != "none" and not self.consent_by.strip():
             raise ValueError(
                 f'expected consent_by = "who settled it, when, where it is written" beside '
                 f'consent = "{self.consent}"'
@@ -388,9 +400,13 @@ class Source(Section):
             raise ValueError('expected looks_at = "film" or "monitor" beside consent = "no_patient"')
         return self
 
+    def sees_people(self) -> bool:
+        """Whether this is a camera that looks into a room; a grabber of a screen or a file is none."""
+        return self.kind == "camera" and self.looks_at != "screen"
+
     def lacks_consent(self) -> bool:
         """Whether this is a camera without a consent mode."""
-        return self.kind == "camera" and self.consent == "none"
+        return self.sees_people() and self.consent == "none"
 
     def blind_because(self) -> str | None:
         """What to write so that this camera or video sees, in words; None if nothing is missing."""
@@ -550,6 +566,10 @@ def missing_paths(settings: Settings, text: str, name: str) -> list[str]:
     for number, source in enumerate(settings.source):
         if source.kind == "folder":
             needed.append((("source", number, "path"), source.path, "a folder to watch"))
+        needed += [
+            (("source", number, "layouts"), path, "a layout that edge clinic sign-layout wrote")
+            for path in source.layouts
+        ]
     return [
         f"{name}:{toml_file.line_of(text, where)}: {'.'.join(map(str, where))}: "
         f"{path} does not exist; expected {what}"

@@ -232,7 +232,7 @@ class CaptureClient:
         if call is None:
             return
         try:
-            call.decoded = _decoded(message, fd)
+            call.decoded = unpack_decoded(message, fd)
         except (Undecodable, CaptureLost) as error:
             call.error = error
         except (link.LinkClosed, KeyError, TypeError, ValueError):
@@ -260,8 +260,14 @@ class _Release:
             return  # the slot went with its process
 
 
-def _decoded(message: link.Message, fd: int | None) -> Decoded:
-    """Check a worker's answer and map its pixels."""
+def unpack_decoded(message: link.Message, fd: int | None) -> Decoded:
+    """Check a worker's answer and map its pixels.
+
+    Raises:
+        Undecodable: the object gives no pixels.
+        CaptureLost: there was no worker.
+        LinkClosed, KeyError, TypeError, ValueError: the answer is nonsense.
+    """
     if not message["ok"] and message["reason"] == "retry":
         raise CaptureLost("the capture process has no decoder now")
     acquisition = link.unpack_acquisition(message["acquisition"])

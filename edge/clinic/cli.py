@@ -9,7 +9,7 @@ from edge.clinic.arguments import Sub
 
 def add_commands(sub: Sub[argparse.ArgumentParser]) -> None:
     """Add ``edge clinic`` and what is under it."""
-    from edge.clinic import cli_command, cli_custody, cli_keys, cli_receipts, cli_results
+    from edge.clinic import cli_command, cli_custody, cli_keys, cli_layout, cli_receipts, cli_results
 
     top = sub.add_parser("clinic", help="the clinic's end: keys, results, commands")
     clinic = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -27,5 +27,6 @@ def add_commands(sub: Sub[argparse.ArgumentParser]) -> None:
         cli_receipts.add_receipts,
         cli_receipts.add_verify,
         cli_command.add_command,
+        cli_layout.add_sign_layout,
     ):
         add(clinic)

@@ -36,7 +36,7 @@ from edge.enroll import EnrolmentPackage, EnrolmentRequest, write_package
 from edge.messages import CommandType
 from edge.wire import pem
 from edge.wire.keys import PrivateKey, SigningKey, VerifyKey
-from edge.wire.manifest import BoxEntry, Custodian, Manifest, Operator, Receiver, SealTo
+from edge.wire.manifest import LAYOUT, BoxEntry, Custodian, Manifest, Operator, Receiver, SealTo
 
 MANIFEST_LIFETIME = timedelta(days=365)
 
@@ -232,7 +232,7 @@ def _make_operator(root: Root, folder: Path, now: datetime, passphrase: bytes | 
     key.save(folder / COMMAND_KEY, passphrase)
     name = root.config.operator
     _make_client(root, folder, pki.role_name("operator", name), now, passphrase)
-    return Operator(name=name, public=key.public.raw, commands=list(get_args(CommandType)))
+    return Operator(name=name, public=key.public.raw, commands=[*get_args(CommandType), LAYOUT])
 
 
 def _make_client(root: Root, folder: Path, name: str, now: datetime, passphrase: bytes | None) -> None:

@@ -13,6 +13,7 @@ from edge.clinic.examine import check_evidence, read_evidence
 from edge.clinic.known_detectors import KNOWN
 from edge.clinic.places import ClinicError
 from edge.clinic.vault import Stored, Vault
+from edge.imaging.layout_template import LAYOUT
 from edge.messages import LiveBatch, ObjectResult
 from edge.wire.manifest import Manifest
 from edge.wire.receipts import FrameReceipt, ReceiptError, Receipts, belongs_to, verify_receipts
@@ -145,8 +146,10 @@ def describe(receipts: Receipts) -> tuple[list[str], list[str]]:
     for number, weights in enumerate(receipts.detectors):
         known = KNOWN.get(weights.sha256)
         said = f"{known.what}, {known.origin}" if known else "UNKNOWN WEIGHTS"
+        if weights.name == LAYOUT:  # the clinic's own: this version cannot know it, and need not
+            said = "a layout template; edge layout show tells which file has this digest"
         lines.append(f"detector {number}: {weights.name}, SHA-256 {_short(weights.sha256)}: {said}")
-        if known is None:
+        if known is None and weights.name != LAYOUT:
             warnings.append(f"the weights of {weights.name} are not known to this version")
     lines += [_frame(frame, receipts) for frame in receipts.frames]
     if receipts.dropped:

@@ -94,6 +94,8 @@ def _live(rows: Iterable[Live], now_ms: int, bar: int) -> Table:
         silent = now_ms - live.last_arrived_ms
         stale = silent > _SILENT_MS
         label, share = _answer(live.answer, bar)
+        if not live.layout_known:
+            label, share = Text("layout unknown", style="red"), Text()
         table.add_row(
             Text(f"{live.device}/{live.source}", style="bold"),
             Text(f"silent for {_ago(silent // 1000)}", style="red") if stale else label,

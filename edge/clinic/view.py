@@ -6,7 +6,17 @@ from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 
 from edge.clinic.examine import AnyBody
-from edge.messages import Body, DeviceState, Finding, Gap, LabelChange, LiveBatch, ObjectResult, SeriesResult
+from edge.messages import (
+    Body,
+    DeviceState,
+    Finding,
+    Gap,
+    LabelChange,
+    LayoutChange,
+    LiveBatch,
+    ObjectResult,
+    SeriesResult,
+)
 
 WINDOW_MS = 10_000
 """Rate and latency are those of the last ten seconds."""
@@ -38,6 +48,8 @@ class Live:
     frames: int = 0
     dropped: int = 0
     held_back: Counter[str] = field(default_factory=Counter)
+    layout_known: bool = True
+    """Of a grabber: whether its screen shows a layout that a person signed."""
     last_arrived_ms: int = 0
     recent: deque[tuple[int, int]] = field(default_factory=deque)
     """(captured, arrived) of each frame of the window, Unix ms."""
@@ -132,6 +144,8 @@ class View:
             source = self._source(body.head.device, body.source)
             if body.after is None:
                 source.answer = Answer(None, 0.0, "unsure")
+        elif isinstance(body, LayoutChange):
+            self._source(body.head.device, body.source).layout_known = body.layout is not None
 
     def _source(self, device: str, source: str) -> Live:
         return self.live.setdefault((device, source), Live(device, source))

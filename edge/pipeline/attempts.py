@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge.store.inbox import QuarantineReason
+from edge.store.quarantine import QuarantineReason
 
 MOST = 5
 """Tries after which an object is answered as unreadable and put into quarantine."""

@@ -16,13 +16,14 @@ from typing import Literal, cast
 
 from edge.anonymize.proof import budget as rule
 from edge.anonymize.proof.budget import Account, Budget
-from edge.anonymize.proof.quarantine import Quarantine
 from edge.imaging.frames import CleanFrame
-from edge.messages import Head, LatchCause, LeakAlarm
+from edge.messages import Head, LatchCause, LeakAlarm, SuppressReason
 from edge.pipeline.post import PRIORITY_EVENT, NoRecipientError, Post
 from edge.store.leaks import Kept, LeakLedger
 
 log = logging.getLogger(__name__)
+
+Keep = Callable[[SuppressReason, str, CleanFrame], object]
 
 _EVENTS = "events"
 _UNTOLD = 256
@@ -52,18 +53,16 @@ class LeakDesk:
     Args:
         ledger: where they survive power loss.
         budget: of each source.
-        quarantine: where frames that were objected to go.
+        keep: puts a frame that was objected to into quarantine: reason, source, frame.
         unix_ms: Unix milliseconds, for a person to read.
 
     Raises:
         StoreError: the ledger cannot be read.
     """
 
-    def __init__(
-        self, ledger: LeakLedger, budget: Budget, quarantine: Quarantine, unix_ms: Callable[[], int]
-    ) -> None:
+    def __init__(self, ledger: LeakLedger, budget: Budget, keep: Keep, unix_ms: Callable[[], int]) -> None:
         self.budget = budget
-        self._ledger, self._quarantine, self._unix_ms = ledger, quarantine, unix_ms
+        self._ledger, self._keep, self._unix_ms = ledger, keep, unix_ms
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._stopped: dict[str, LatchCause] = {}
@@ -91,7 +90,7 @@ class LeakDesk:
             self._alarms.append(_Alarm(source, "second_look", None, spent, frame.captured_ms))
         log.error("a second look objected to a frame of %s; %d of %d", source, spent, self.budget.most)
         try:
-            self._quarantine.put("second_look", source, frame)
+            self._keep("second_look", source, frame)
         except OSError as error:
             log.error("a frame of %s could not be put into quarantine: %s", source, type(error).__name__)
 

@@ -15,12 +15,11 @@ from edge.imaging.frames import CleanFrame, RawFrame
 from edge.messages import Finding, Head, LabelChange, LiveBatch, Outcome, Suppressed, SuppressReason
 from edge.pipeline.figures import Figures
 from edge.pipeline.gates import Gates
-from edge.pipeline.post import PRIORITY_EVENT, PRIORITY_LIVE, NoRecipientError, Post
+from edge.pipeline.post import EVENTS, PRIORITY_EVENT, PRIORITY_LIVE, NoRecipientError, Post
 from edge.pipeline.stage import Stage
 
 log = logging.getLogger(__name__)
 
-_EVENTS = "events"
 _SMOOTHED_OVER = 15
 """Findings whose probabilities are averaged for the smoothed label: half a second at 30 a second."""
 _MAX_BATCH = 256
@@ -136,6 +135,27 @@ class LivePath:
         self._figures.count("live_captured")
         self._anonymize.put(raw)
 
+    def again(self, raw: RawFrame, clean: Callable[[RawFrame], CleanFrame | Held]) -> SuppressReason | None:
+        """Answer one frame that a person released from quarantine, in the caller's thread.
+
+        Args:
+            raw: the frame.
+            clean: anonymizes it by itself.
+
+        Returns:
+            Why it was held back once more; None: it passed, and its finding goes into the next envelope.
+        """
+        verdict = self._gates.before(raw, camera=True)
+        if isinstance(verdict, Suppressed):
+            self._suppress(verdict)
+            return verdict.reason
+        result = clean(raw)
+        if isinstance(result, Held):
+            self._suppress(self._gates.hold(result, "anonymize", result.reason, result.receipt))
+            return result.reason
+        self._classify.put((result, verdict))
+        return None
+
     def idle(self) -> bool:
         """Tell whether nothing is under way."""
         return self._anonymize.idle() and self._classify.idle()
@@ -242,7 +262,7 @@ class LivePath:
             )
 
         try:
-            self._post.send(_EVENTS, build, priority=PRIORITY_EVENT, event="label_change")
+            self._post.send(EVENTS, build, priority=PRIORITY_EVENT, event="label_change")
         except (NoRecipientError, OSError) as error:
             log.warning("a change of label was not published: %s", type(error).__name__)
 

@@ -19,6 +19,8 @@ from edge.wire import codec, envelope
 from edge.wire.keys import Recipient, SigningKey
 from edge.wire.topics import Topics
 
+EVENTS = "events"
+"""The stream of the box's events."""
 PRIORITY_SCANNER = 2
 """Scanner results are the last that a full spool gives up."""
 PRIORITY_EVENT = 1

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from edge.anonymize.gate import Held, take_identity
 from edge.capture.client import CaptureLost
 from edge.imaging.decoded import Decoded, Undecodable
-from edge.imaging.frames import Acquisition, CleanFrame, Identity, RawFrame
+from edge.imaging.frames import Acquisition, CleanFrame, Identity, Pixels, RawFrame
 from edge.messages import Finding, Head, ObjectResult, Outcome, Suppressed, SuppressReason
 from edge.pipeline.attempts import MOST, Attempts
 from edge.pipeline.figures import Figures
@@ -29,7 +29,9 @@ from edge.pipeline.series import SeriesDesk
 from edge.pipeline.stage import Pulse
 from edge.settings import Box
 from edge.store.database import StoreError
-from edge.store.inbox import Damaged, InboxReader, Item, QuarantineReason
+from edge.store.inbox import InboxReader
+from edge.store.objects import Damaged, Item
+from edge.store.quarantine import QuarantineReason
 from edge.store.seen import Handles
 from edge.store.spool import Spool
 from edge.wire.codec import CodecError
@@ -74,13 +76,13 @@ class ScannerAnonymizer(Protocol):
 class ScannerPath:
     """Answers the objects of the inbox, oldest first, in one thread.
 
-    ``stills`` says what the pictures of each watched folder show.
+    ``stills`` says of the pictures of each watched folder what one of them shows.
     """
 
     def __init__(
         self,
         box: Box,
-        stills: Mapping[str, Acquisition],
+        stills: Mapping[str, Callable[[Pixels], Acquisition]],
         inbox: InboxReader,
         decoder: Decoder,
         gates: Gates,
@@ -235,12 +237,12 @@ class ScannerPath:
     def _outcomes(self, decoded: Decoded, item: Item) -> list[Outcome]:
         outcomes: list[Outcome] = []
         received = time.monotonic_ns()
-        acquisition = decoded.acquisition
-        if item.kind == "still":  # a picture says nothing of itself: its folder's setting says it
-            acquisition = self._stills.get(item.source, acquisition)
+        # A picture says nothing of itself: its folder's setting says it.
+        told = self._stills.get(item.source) if item.kind == "still" else None
         for index, pixels in enumerate(decoded.frames):
             if self._stop.is_set():
                 raise InterruptedError  # an OSError: the object stays, and is answered at the next start
+            acquisition = decoded.acquisition if told is None else told(pixels)
             raw = RawFrame(pixels, STREAM, index, received, item.received_ms, acquisition, decoded.identity)
             outcomes.append(self._outcome(raw))
             self.pulse.turn(moved=True)

@@ -2,7 +2,7 @@
 
 Who alters, removes or inserts a line breaks the chain from there on. It does not stop whoever may write
 the file from making the whole chain anew, nor from cutting off its end: against that, note the last
-digest elsewhere (`edge clinic audit` prints it).
+digest elsewhere (`edge clinic audit` and `edge quarantine audit` print it).
 """
 
 from __future__ import annotations

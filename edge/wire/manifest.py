@@ -21,6 +21,9 @@ from edge.wire.topics import check_name
 CONTEXT = "manifest"
 """Stands where a topic stands in a signed message; no topic reads so."""
 
+LAYOUT = "layout"
+"""Stands among an operator's commands: that person's signature on a layout template counts."""
+
 ManifestReason = Literal["rolled_back", "expired", "invalid"] | EnvelopeReason
 
 PublicSigning = Annotated[bytes, Field(min_length=32, max_length=32)]
@@ -157,6 +160,14 @@ class Manifest(Message):
             key
             for o in self.operators
             if command in o.commands and self._counts((key := VerifyKey(o.public)).kid)
+        ]
+
+    def layout_keys(self) -> list[VerifyKey]:
+        """Who may confirm what of a scanner's screen is kept."""
+        return [
+            key
+            for o in self.operators
+            if LAYOUT in o.commands and self._counts((key := VerifyKey(o.public)).kid)
         ]
 
     def box_keys(self, device: str | None = None) -> list[VerifyKey]:

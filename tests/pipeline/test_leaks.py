@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from edge.anonymize.proof.budget import Budget
-from edge.anonymize.proof.quarantine import MemoryQuarantine
 from edge.cli import main
 from edge.messages import Head
 from edge.pipeline.leaks import LeakDesk
@@ -42,9 +41,9 @@ def clock():
     return [0.0]
 
 
-def desk(folder, clock, most=3, quarantine=None):
+def desk(folder, clock, most=3, keep=lambda *_: None):
     ledger = LeakLedger(folder, lambda: clock[0])
-    return LeakDesk(ledger, Budget(most, 100.0), quarantine or MemoryQuarantine(), lambda: 5_000)
+    return LeakDesk(ledger, Budget(most, 100.0), keep, lambda: 5_000)
 
 
 def test_a_latch_and_a_half_spent_budget_survive_a_restart(tmp_path, clock):
@@ -153,8 +152,8 @@ def test_an_older_account_is_not_written_over_an_acknowledgement(tmp_path):
 
 
 def test_the_frame_is_kept_and_the_clinic_is_told_once_somebody_listens(tmp_path, clock):
-    rooms, post = MemoryQuarantine(most=2), Post()
-    box = desk(tmp_path, clock, most=2, quarantine=rooms)
+    kept, post = [], Post()
+    box = desk(tmp_path, clock, most=2, keep=lambda *what: kept.append(what))
     post.there = False
     box.objected("ward", Frame())
     box.objected("ward", Frame())
@@ -172,4 +171,4 @@ def test_the_frame_is_kept_and_the_clinic_is_told_once_somebody_listens(tmp_path
     ]
     assert post.sent[1].cause == "leak_budget_spent"
     assert post.sent[0].captured_ms == 77
-    assert [(reason, source) for reason, source, _ in rooms.frames] == [("second_look", "ward")] * 2
+    assert [(reason, source) for reason, source, _ in kept] == [("second_look", "ward")] * 3

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.store import inbox as inbox_module
-from edge.store.inbox import Damaged, InboxFull, InboxLimits, InboxLocked, InboxReader, InboxWriter
+from edge.store import objects as objects_module
+from edge.store.inbox import InboxFull, InboxLimits, InboxLocked, InboxReader, InboxWriter
 from edge.store.inbox_crypto import CHUNK, load_private, load_public, make_disk_key
+from edge.store.objects import Damaged
+from edge.store.quarantine import Quarantine, QuarantineLimits
 
 PLANTED = b"PLANTED^NAME"
 ROOMY = InboxLimits(max_bytes=1 << 30, min_free=0)
@@ -31,8 +33,10 @@ def writer(state: Path, directory: Path, limits: InboxLimits = ROOMY) -> InboxWr
     return InboxWriter(directory / "inbox", load_public(state / "disk.pub"), limits)
 
 
-def reader(state: Path, directory: Path, **options) -> InboxReader:
-    return InboxReader(directory / "inbox", load_private(state / "keys" / "disk.key"), **options)
+def reader(state: Path, directory: Path, **bounds) -> InboxReader:
+    key = load_private(state / "keys" / "disk.key")
+    quarantine = Quarantine(directory / "quarantine", key, QuarantineLimits(**bounds))
+    return InboxReader(directory / "inbox", key, quarantine)
 
 
 def raw(directory: Path) -> bytes:
@@ -91,7 +95,7 @@ def test_deletion_destroys_the_key_first(state, tmp_path, monkeypatch):
     def power_cut(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inbox_module.shutil, "rmtree", power_cut)
+    monkeypatch.setattr(objects_module.shutil, "rmtree", power_cut)
     with pytest.raises(KeyboardInterrupt):
         reader(state, tmp_path).delete(object_id)
     monkeypatch.undo()
@@ -120,8 +124,8 @@ def test_a_deletion_cut_short_at_any_step_lists_nothing_that_cannot_be_opened(
         "open": Path,
         "unlink": Path,
         "fsync": os,
-        "sync_directory": inbox_module.crypto,
-        "rmtree": inbox_module.shutil,
+        "sync_directory": objects_module.crypto,
+        "rmtree": objects_module.shutil,
     }[step]
 
     def kill(*_args, **_options):
@@ -180,7 +184,7 @@ def test_another_boxs_key_opens_nothing(state, tmp_path):
 def test_quarantine_keeps_the_reason_and_its_bound(state, tmp_path):
     sink = writer(state, tmp_path)
     ids = [sink.put("dicom", "scanner", bytes(50_000), 0) for _ in range(4)]
-    found = reader(state, tmp_path, quarantine_max_bytes=120_000)
+    found = reader(state, tmp_path, max_bytes=120_000)
     for object_id in ids[:3]:
         found.quarantine(object_id, "unreadable")
     assert found.ids() == ids[3:]

@@ -64,9 +64,8 @@ class TrackingScan:
             back.append((x, y, scale))
         result = []
         for boxes, (x, y, scale) in zip(self._faces.candidates(np.stack(crops)), back, strict=True):
-            for box in boxes:
-                if box.score >= self._faces.sure:
-                    result.append(job.in_picture(box.scaled(scale, scale).shifted(x, y)))
+            found = [box for box in boxes if box.score >= self._faces.sure]
+            result += [job.in_picture(box.scaled(scale, scale).shifted(x, y)) for box in found]
         return result
 
 

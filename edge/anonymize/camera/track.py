@@ -24,7 +24,7 @@ _GROWTH = 1.6
 
 @dataclass(frozen=True, eq=False)
 class Glimpse:
-    """What a detector saw in the frame captured at ``at_ns``, of ``shape`` (rows, columns); equal to itself."""
+    """What a detector saw in the frame captured at ``at_ns``, of ``shape`` (rows, columns)."""
 
     at_ns: int
     shape: tuple[int, int]

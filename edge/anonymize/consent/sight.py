@@ -50,7 +50,7 @@ def sight_of(source: Source, switch: Switch | None = None) -> Sight:
     if source.blind_because() is not None:
         why: Blindness = "consent" if source.lacks_consent() else "view"
         return lambda: View(None, why)
-    if source.kind != "camera":
+    if not source.sees_people():
         return unhindered
     if switch is not None:
         return switch.view

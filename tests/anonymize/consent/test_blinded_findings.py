@@ -156,4 +156,5 @@ def test_each_consent_mode_sees_or_does_not(bedside):
     assert sight_of(Source(**{**told, "looks_at": "nothing"}, consent="signage"), open_)().why == "view"
     assert sight_of(Source(name="v", kind="video", looks_at="monitor"), closed)().why is None  # no camera
     assert sight_of(Source(name="f", kind="folder"), closed)().why is None
+    assert sight_of(Source(name="g", looks_at="screen"), closed)().why is None  # a grabber of a scanner
     assert isinstance(bedside.camera.push(raw(marked(0), 0, 1))[0], Held)
