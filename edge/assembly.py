@@ -11,6 +11,8 @@ from pathlib import Path
 
 from edge import __version__
 from edge.anonymize.camera.anonymizer import CameraAnonymizer
+from edge.anonymize.consent.sight import Sight, sight_of
+from edge.anonymize.consent.switch import make_switch
 from edge.anonymize.detectors import Detectors, load_detectors
 from edge.anonymize.layout.screen import ScreenAnonymizer
 from edge.anonymize.layout.still import still_of
@@ -80,6 +82,7 @@ class Box:
         self.detectors: Detectors = load_detectors(settings.anonymize)
         if self.detectors.problems:
             raise NotReadyError("; ".join(self.detectors.problems))
+        self._switch = make_switch(settings.privacy_switch)
         self.spool = Spool(
             state / "spool.db",
             settings.spool.max_bytes,
@@ -148,6 +151,7 @@ class Box:
             self.detectors,
             realtime=is_realtime(source),
             clock=time.monotonic_ns,
+            sight=self.sight(source),
             witness=self._watches[source.name],
         )
 
@@ -167,6 +171,10 @@ class Box:
             faces=watch.faces,
             texts=watch.texts,
         )
+
+    def sight(self, source: Source) -> Sight:
+        """Whether a source may see now, by its consent mode and the privacy switch."""
+        return sight_of(source, self._switch)
 
     def _screen_gate(self, source: Source) -> ScreenAnonymizer:
         return ScreenAnonymizer(
@@ -197,6 +205,8 @@ class Box:
 
     def close(self) -> None:
         """Close the model and the files, once nothing uses them any more."""
+        if self._switch is not None:
+            self._switch.close()
         self._examiner.stop()
         self.leaks.close()
         self.model.close()

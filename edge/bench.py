@@ -27,7 +27,9 @@ _NAME = "bench"
 
 def _with_source(settings: Settings, source: Path, pace: str, runtime: Path) -> Settings:
     """The same box with one source: what its first source looks at, read from the video."""
-    template = settings.source[0] if settings.source else Source(looks_at="scene", whole_scene=True)
+    template = (
+        settings.source[0] if settings.source else Source(kind="video", looks_at="scene", whole_scene=True)
+    )
     changed = template.model_copy(
         update={"name": _NAME, "kind": "video", "path": source.resolve(), "pace": pace, "loop": True}
     )

@@ -31,7 +31,7 @@ from edge.capture.folder import Folder
 from edge.capture.live_source import LiveSource
 from edge.capture.server import Server
 from edge.capture.sink import Refused
-from edge.capture.sources import Source
+from edge.capture.sources import BlindCamera, Source
 from edge.flag import Flag
 from edge.health import notify
 from edge.imaging.decoded import DecodeLimits
@@ -94,6 +94,8 @@ class CaptureProcess:
                         max_object=settings.dicom.max_object, delete=source.delete, memory=memory,
                     )
                 )  # fmt: skip
+            elif source.kind == "camera" and source.blind_because() is not None:
+                self._sources.append(BlindCamera(source.name))
             else:
                 live[source.name] = LiveSource(source.name, _live_options(settings, source), self._server)
                 self._sources.append(live[source.name])

@@ -68,12 +68,13 @@ def _settings(args: argparse.Namespace) -> int:
     from edge.settings import load, missing_paths
 
     text = args.check.read_text(encoding="utf-8") if args.check.exists() else ""
-    missing = missing_paths(load(args.check), text, str(args.check))
-    for line in missing:
+    settings = load(args.check)
+    missing = missing_paths(settings, text, str(args.check))
+    for line in (*missing, *settings.blind_sources()):
         print(line, file=sys.stderr)
     if not missing:
         print(f"{args.check}: every key and path is in order")
-        print(f"settings of anonymization {load(args.check).anonymization_digest().hex()[:16]}")
+        print(f"settings of anonymization {settings.anonymization_digest().hex()[:16]}")
     return 78 if missing else 0
 
 

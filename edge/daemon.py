@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge import __version__, journal
+from edge.anonymize.consent.sight import View, unhindered
 from edge.assembly import Box, NotReadyError, is_realtime
 from edge.capture.client import CaptureClient
 from edge.commands.ledger import Ledger
@@ -23,7 +24,7 @@ from edge.health import notify
 from edge.health.proof import in_words, what_to_do, with_proof
 from edge.health.watch import Pulse, stalled
 from edge.imaging.frames import RawFrame
-from edge.messages import Command, DeviceState, SourceHealth
+from edge.messages import Blindness, Command, DeviceState, SourceHealth
 from edge.pipeline.directory import unix_ms
 from edge.pipeline.live import LivePath
 from edge.pipeline.released import Released
@@ -57,6 +58,7 @@ class Daemon:
         self._lock = threading.Lock()
         self._sources: dict[str, SourceHealth] = {}
         self._awaited: dict[tuple[str, int], list[int]] = {}
+        self._told_blind: list[tuple[str, Blindness | None]] = []
         self._stop, self._reload = Flag(), Flag()
         self.capture = CaptureClient(
             settings.box.runtime / "capture.sock",
@@ -77,6 +79,7 @@ class Daemon:
             box.post,
             box.figures,
         )
+        self._sights = {source.name: box.sight(source) for source in settings.source}
         self.lives = {
             source.name: LivePath(
                 source.name,
@@ -85,6 +88,7 @@ class Daemon:
                 box.post,
                 box.figures,
                 realtime=is_realtime(source),
+                sight=self._sights[source.name],
                 published=self._published,
             )
             for source in settings.source
@@ -153,10 +157,11 @@ class Daemon:
         self.box.figures.count("published", len(captured))
 
     def _told_sources(self) -> list[SourceHealth]:
-        """Every source as its process told it, and what the standing proof says of it."""
+        """Every source as its process told it, what the standing proof says, and whether it is blind."""
         with self._lock:
             sources = list(self._sources.values())
-        return [with_proof(source, self.box.proof(source.name)) for source in sources]
+        told = (with_proof(source, self.box.proof(source.name)) for source in sources)
+        return [_with_sight(source, self._sights.get(source.name, unhindered)()) for source in told]
 
     def state(self, *, online: bool) -> DeviceState:
         """The box's retained state; with ``online`` false, its will."""
@@ -192,12 +197,19 @@ class Daemon:
             "clock": self.box.clock.trust(),
             "manifest": self.box.directory.reason or "in force",
             **{key: value for source in state.sources for key, value in in_words(source).items()},
+            **{
+                f"source.{source.name}": _in_words(source)
+                for source in state.sources
+                if source.blind and not what_to_do(source)
+            },
         }
 
     # --- life -------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start every thread; returns when the box is ready."""
+        for what in self.box.settings.blind_sources():
+            log.warning("%s", what)
         self.commands.tick(self._now())
         for path in self.lives.values():
             path.start()
@@ -248,15 +260,19 @@ class Daemon:
         self.released.turn()
         if turn % _EXPIRE_EVERY == 0 and self.box.clock.trust() == "trusted":
             self.box.quarantine.expire()
-        if turn % _STATE_EVERY == 0:
+        blind = [(source.name, source.blind) for source in self._told_sources()]
+        if turn % _STATE_EVERY == 0 or blind != self._told_blind:
+            self._told_blind = blind
             self.publisher.set_state(self._signed_state(online=True))
 
     def summary(self) -> str:
         """One line for ``systemctl status``."""
         counts, spool = self.box.figures.counts(), self.box.spool.counts()
         held = sum(self.box.figures.suppressed().values())
-        latched = [line for source in self._told_sources() if (line := what_to_do(source))]
-        trouble = "".join(f"{problem}; " for problem in self.box.problems() + latched)
+        sources = self._told_sources()
+        dark = [f"{source.name} is {_in_words(source)}" for source in sources if source.blind]
+        latched = [line for source in sources if (line := what_to_do(source))]
+        trouble = "".join(f"{problem}; " for problem in self.box.problems() + dark + latched)
         return trouble + (
             f"{counts.get('scanner_objects', 0)} objects and {counts.get('frames', 0)} frames answered, "
             f"{held} held back, {spool.rows} waiting for the clinic, "
@@ -315,6 +331,17 @@ class Daemon:
     def ask_to_reload(self, *_: object) -> None:
         """Signal handler: read settings and manifest again."""
         self._reload.set()
+
+
+def _with_sight(source: SourceHealth, view: View) -> SourceHealth:
+    if view.why is None:
+        return source
+    state = source.state if source.state == "failed" else "blind"
+    return source.model_copy(update={"state": state, "blind": view.why})
+
+
+def _in_words(source: SourceHealth) -> str:
+    return source.state if source.blind is None else f"{source.state} ({source.blind.replace('_', ' ')})"
 
 
 class _PublisherPulse:

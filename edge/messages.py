@@ -315,6 +315,10 @@ class CommandStatus(Message):
     made_ms: UnixMs
 
 
+Blindness = Literal["consent", "view", "switch_closed", "switch_opening", "switch_lost"]
+"""Why a camera is blind: no consent mode, not told what to look at, or its privacy switch."""
+
+
 class CanaryRecall(Message):
     """Of the newest canaries, how many were covered; ``bound``: Clopper-Pearson, one-sided, 95 %."""
 
@@ -348,6 +352,7 @@ class SourceHealth(Message):
     last_frame_age_ms: float | None
     frames: int = Field(ge=0)
     dropped: int = Field(ge=0)
+    blind: Blindness | None = None
     proof: SourceProof | None = None
 
 

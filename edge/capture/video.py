@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,6 +16,9 @@ _DEFAULT_RATE = 25.0
 
 
 def _open_file(path: str) -> Any:
+    # A device or an address, which FFmpeg would open as well, is a camera: it sees by consent alone.
+    if not Path(path).is_file():
+        return cv2.VideoCapture()
     # One decoding thread: the processor belongs to the stages after this.
     return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
 

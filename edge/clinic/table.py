@@ -75,7 +75,8 @@ def _boxes(states: Iterable[DeviceState]) -> RenderableType:
             text.append(f" · quarantine {state.quarantined}", style="yellow")
         for source in state.sources:
             if source.state in {"failed", "blind", "latched", "unproven"}:
-                text.append(f" · {source.name} {source.state}", style="red")
+                why = f" ({_words(source.blind)})" if source.blind else ""
+                text.append(f" · {source.name} {source.state}{why}", style="red")
         grid.add_row(mark + Text(state.device, style="bold"), text)
     return grid if grid.rows else Text("No box has told its state yet.", style="dim")
 

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol
 
+from edge.anonymize.consent.sight import Sight, View, unhindered
 from edge.anonymize.gate import Held
 from edge.imaging.frames import CleanFrame, RawFrame
 from edge.messages import Finding, Head, LabelChange, LiveBatch, Outcome, Suppressed, SuppressReason
@@ -92,10 +93,12 @@ class LivePath:
         figures: Figures,
         *,
         realtime: bool,
+        sight: Sight = unhindered,
         published: Callable[[str, int, list[int]], None] = lambda *_: None,
     ) -> None:
         self.name = name
         self._gates, self._anonymizer, self._post, self._figures = gates, anonymizer, post, figures
+        self._sight, self._view = sight, View(None)
         self._published = published
         self._lock = threading.Lock()
         self._batch = _Batch()
@@ -172,6 +175,11 @@ class LivePath:
             for result in self._anonymizer.flush():
                 self._emit(result)
             return
+        if not self._sight().shows(raw.captured_ns):
+            self._poll()
+            self._suppress(self._blind(raw))
+            _give_back(raw)
+            return
         self._last_frame_ns = time.monotonic_ns()
         self._figures.took("queue", (self._last_frame_ns - raw.captured_ns) / 1e9)
         verdict = self._gates.before(raw, camera=True)
@@ -212,7 +220,14 @@ class LivePath:
 
     def _finish(self, item: tuple[CleanFrame, str]) -> None:
         clean, group = item
+        self._forget_if_blinded()
+        if not self._view.shows(clean.captured_ns):
+            self._suppress(self._blind(clean))
+            return
         outcome = self._gates.after(clean, group)
+        self._forget_if_blinded()
+        if not self._view.shows(clean.captured_ns):
+            outcome = self._blind(clean)
         if isinstance(outcome, Suppressed):
             self._suppress(outcome)
             return
@@ -225,6 +240,16 @@ class LivePath:
             self._announce(change, outcome.captured_ms)
         if full:
             self.publish()
+
+    def _forget_if_blinded(self) -> None:
+        """What was smoothed before the source was blind, for however short a time, counts no more."""
+        view = self._sight()
+        if view.open_since_ns != self._view.open_since_ns:
+            self._smoothed = SmoothedLabel()
+        self._view = view
+
+    def _blind(self, frame: RawFrame | CleanFrame | Held) -> Suppressed:
+        return self._gates.hold(frame, "anonymize", "blind")
 
     def _finish_failed(self, _: tuple[CleanFrame, str], error: Exception) -> None:
         log.error("a finding of %s was not published: %s", self.name, type(error).__name__)
@@ -264,6 +289,7 @@ class LivePath:
             batch, self._batch = self._batch, _Batch()
         if not batch:
             return
+        self._withdraw(batch)
         age = None if self._last_frame_ns is None else (time.monotonic_ns() - self._last_frame_ns) / 1e6
 
         def build(head: Head) -> LiveBatch:
@@ -289,6 +315,21 @@ class LivePath:
             return
         if seq is not None:
             self._published(self.name, seq, batch.captured_ns)
+
+    def _withdraw(self, batch: _Batch) -> None:
+        """Take back the findings of frames that the source may show no more."""
+        view = self._sight()
+        captured, batch.captured_ns = iter(batch.captured_ns), []
+        for number, outcome in enumerate(batch.outcomes):
+            if not isinstance(outcome, Finding):
+                continue
+            captured_ns = next(captured)
+            if view.shows(captured_ns):
+                batch.captured_ns.append(captured_ns)
+            else:
+                held = Held("blind", self.name, outcome.frame, captured_ns, outcome.captured_ms)
+                batch.outcomes[number] = self._blind(held)
+                batch.suppressed["blind"] += 1
 
 
 def _give_back(raw: RawFrame | None) -> None:

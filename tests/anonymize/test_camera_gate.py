@@ -22,7 +22,8 @@ from edge.settings import Anonymize, Source
 from tests.anonymize.scenes import film
 
 FRAME_NS = 33_333_333
-SCENE = Source(name="cam", looks_at="scene", whole_scene=True)
+TOLD = {"name": "cam", "consent": "signage", "consent_by": "data protection office, sign at the door"}
+SCENE = Source(**TOLD, looks_at="scene", whole_scene=True)
 
 
 def raw(pixels, index, at_ns=None, release=None) -> RawFrame:
@@ -77,7 +78,15 @@ def test_text_in_the_room_is_covered(detectors, ocr):
     assert "DOE" not in ocr(out[-1].pixels)
 
 
-@pytest.mark.parametrize("source", [Source(name="cam"), Source(name="cam", looks_at="scene")])
+@pytest.mark.parametrize(
+    "source",
+    [
+        Source(**TOLD),
+        Source(**TOLD, looks_at="scene"),
+        Source(name="cam", looks_at="scene", whole_scene=True),  # no consent mode
+        SCENE.model_copy(update={"consent": "switch"}),  # and no switch
+    ],
+)
 def test_a_camera_that_is_told_nothing_stays_blind(detectors, source):
     given = []
     camera = CameraAnonymizer(source, Anonymize(), detectors)
@@ -88,7 +97,7 @@ def test_a_camera_that_is_told_nothing_stays_blind(detectors, source):
 
 
 def test_outside_the_keep_region_everything_is_filled(detectors):
-    source = Source(name="cam", looks_at="scene", keep=(0.25, 0.25, 0.75, 0.75))
+    source = Source(**TOLD, looks_at="scene", keep=(0.25, 0.25, 0.75, 0.75))
     scene = np.full((360, 640, 3), 130, np.uint8)
     out = replay(CameraAnonymizer(source, Anonymize(), detectors, realtime=False), [scene] * 2)
     for item in out:
@@ -100,7 +109,7 @@ def test_outside_the_keep_region_everything_is_filled(detectors):
 
 @pytest.mark.parametrize("angle", [0, 8, -12])
 def test_a_film_is_found_and_looked_at_straight(detectors, angle):
-    source = Source(name="cam", looks_at="film")
+    source = Source(**TOLD, looks_at="film")
     out = replay(CameraAnonymizer(source, Anonymize(), detectors, realtime=False), [film(angle)] * 2)
     for item in out:
         assert isinstance(item, CleanFrame)
@@ -112,7 +121,7 @@ def test_a_film_is_found_and_looked_at_straight(detectors, angle):
 
 
 def test_without_a_film_nothing_leaves(detectors):
-    source = Source(name="cam", looks_at="film")
+    source = Source(**TOLD, looks_at="film")
     rng = np.random.default_rng(1)
     room = cv2.resize(rng.integers(0, 60, (9, 16, 3)).astype(np.uint8), (640, 360))
     out = replay(CameraAnonymizer(source, Anonymize(), detectors, realtime=False), [room] * 3)

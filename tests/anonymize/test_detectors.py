@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from edge.anonymize import models, self_test
 from edge.anonymize.detectors import load_detectors
-from edge.anonymize.faces.centerface import ROTATIONS, _unturn, decode
+from edge.anonymize.faces.centerface import decode
+from edge.anonymize.faces.turned import ROTATIONS, unturn
 from edge.anonymize.geometry import Box, fill_flat
 from edge.anonymize.models import DetectorUnavailable
 from edge.anonymize.text.ppocr import TILE, lines, scales, tiles
@@ -151,7 +152,7 @@ def test_boxes_of_turned_frames_are_turned_back(rows, columns, turns, seed):
     mask[top:bottom, left:right] = True
     ys, xs = np.nonzero(np.rot90(mask, turns))
     box = Box(xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
-    back = _unturn(box, turns, rows, columns)
+    back = unturn(box, turns, rows, columns)
     assert (back.left, back.top, back.right, back.bottom) == (left, top, right, bottom)
 
 

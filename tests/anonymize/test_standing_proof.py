@@ -24,7 +24,7 @@ from edge.imaging.frames import Acquisition, CleanFrame, RawFrame
 from edge.settings import Anonymize, Proof, Source
 from tests.anonymize.scenes import film
 
-SCENE = Source(name="cam", looks_at="scene", whole_scene=True)
+SCENE = Source(name="cam", kind="video", looks_at="scene", whole_scene=True)
 FRAME_NS = 33_333_333
 
 
@@ -110,8 +110,8 @@ def test_nothing_is_planted_where_it_would_be_masked_anyway():
     ("source", "scene"),
     [
         (SCENE, room()),
-        (Source(name="cam", looks_at="scene", keep=(0.2, 0.2, 0.9, 0.9)), room()),
-        (Source(name="cam", looks_at="film"), film(6)),
+        (Source(name="cam", kind="video", looks_at="scene", keep=(0.2, 0.2, 0.9, 0.9)), room()),
+        (Source(name="cam", kind="video", looks_at="film"), film(6)),
     ],
     ids=["scene", "keep-region", "film"],
 )

@@ -140,6 +140,11 @@ def test_loop_goes_on_with_time_and_index(box, tmp_path):
     assert stamps[34] - stamps[0] == pytest.approx(34 * 1000 / 30, abs=10)
 
 
+def camera(name: str, consent: str = "") -> str:
+    device = 'kind = "camera"\npath = "/dev/video-none"\nlooks_at = "monitor"\n'
+    return f'[[source]]\nname = "{name}"\n{device}{consent}'
+
+
 def test_a_dead_or_killed_source_stops_no_other(box, tmp_path):
     make_video(tmp_path / "a.mp4", 30)
     (tmp_path / "broken.mp4").write_bytes(b"this is no video" * 100)
@@ -147,7 +152,8 @@ def test_a_dead_or_killed_source_stops_no_other(box, tmp_path):
         source("good", tmp_path / "a.mp4", "real", "loop = true"),
         source("broken", tmp_path / "broken.mp4"),
         source("missing", tmp_path / "none.mp4"),
-        '[[source]]\nname = "camera"\nkind = "camera"\npath = "/dev/video-none"\n',
+        camera("camera", 'consent = "no_patient"\nconsent_by = "data protection office"\n'),
+        camera("unasked"),
         f'[[source]]\nname = "drop"\nkind = "folder"\npath = "{tmp_path}/none"\n',
     ))  # fmt: skip
     box.settings(more, dicom="enabled = false")
@@ -156,6 +162,7 @@ def test_a_dead_or_killed_source_stops_no_other(box, tmp_path):
     eventually(lambda: box.state_of("good") == "running" and box.state_of("broken") == "failed")
     eventually(lambda: box.state_of("missing") == "failed" and box.state_of("camera") == "waiting")
     eventually(lambda: box.state_of("drop") == "waiting")
+    assert box.state_of("unasked") == "blind"  # without a consent mode its device is not opened
     count = len(box.frames)
     eventually(lambda: len(box.frames) > count + 10)
     assert box.sources["good"].last_frame_age_ms is not None
@@ -170,6 +177,18 @@ def test_a_dead_or_killed_source_stops_no_other(box, tmp_path):
 
 def cmdline(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+
+
+def test_a_video_is_a_file_and_no_address_or_device(tmp_path):
+    """What else FFmpeg opens is a camera, which needs consent."""
+    make_video(tmp_path / "v.mp4", 5)
+
+    def video(path):
+        return Video(path, real_time=False, loop=False, max_pixels=1 << 20)
+
+    video(str(tmp_path / "v.mp4")).open()
+    with pytest.raises(SourceGone):
+        video(f"file:{tmp_path}/v.mp4").open()
 
 
 def test_a_file_that_appears_later_is_played(box, tmp_path):

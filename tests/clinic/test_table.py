@@ -91,6 +91,13 @@ def test_the_picture_fits_its_terminal_and_always_says_what_it_is_not_for(width:
     assert width < 80 or "2 no bracket" in shown
 
 
+def test_a_blind_camera_says_why() -> None:
+    health = SourceHealth(name="bedside", state="blind", last_frame_age_ms=None, frames=0, dropped=0)
+    view = View()
+    view.state(state(sources=[health.model_copy(update={"blind": "switch_closed"})]))
+    assert "bedside blind (switch closed)" in picture(view, width=200)
+
+
 def test_words_from_outside_cannot_colour_or_break_the_table() -> None:
     assert "[/red] [bold" in picture(View(), Tally(trouble="[/red] [bold"))
 

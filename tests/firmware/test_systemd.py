@@ -17,6 +17,7 @@ SYSTEMD = Path(__file__).parents[2] / "firmware_config" / "systemd"
 UNITS = ["edge.service", "edge-capture.service", "edge-engine.service"]
 DROP_INS = [
     ("edge.service", "gpu.conf", 2.0),
+    ("edge.service", "switch.conf", 2.0),
     ("edge-engine.service", "gpu.conf", 2.0),
     ("edge-capture.service", "camera.conf", 2.0),
 ]

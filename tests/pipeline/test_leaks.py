@@ -1,4 +1,4 @@
-"""Latches and budgets over restarts; acknowledgement beside a running daemon; the audit log (F9)."""
+"""Latches and budgets over restarts; acknowledgement beside a running daemon; the audit log (F11)."""
 
 from __future__ import annotations
 

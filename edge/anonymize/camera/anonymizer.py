@@ -22,6 +22,7 @@ from edge.anonymize.camera import scene
 from edge.anonymize.camera.looker import Job, Looker
 from edge.anonymize.camera.scan import face_look
 from edge.anonymize.camera.track import Glimpse, bracket, face_masks
+from edge.anonymize.consent.sight import Sight, sight_of
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.faces.finder import shrink
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
@@ -90,6 +91,7 @@ class CameraAnonymizer:
             costs frames. False for a replay as fast as possible: `push` looks at once and nothing
             is late.
         clock: CLOCK_MONOTONIC in ns, that of ``RawFrame.captured_ns``.
+        sight: whether the source may see now; None: by its consent mode, without a privacy switch.
         self_test: one that is shared; None: one of its own.
         witness: who sees each frame as it was and as it left, and may stop the source; see `Witness`.
     """
@@ -102,11 +104,13 @@ class CameraAnonymizer:
         *,
         realtime: bool = True,
         clock: Callable[[], int] = time.monotonic_ns,
+        sight: Sight | None = None,
         self_test: SelfTest | None = None,
         witness: Witness | None = None,
     ) -> None:
         self._witness = witness
         self._source = source
+        self._sight = sight_of(source) if sight is None else sight
         self._settings = settings
         self._detectors = detectors
         self._realtime = realtime
@@ -127,9 +131,6 @@ class CameraAnonymizer:
             self_test_max_age_ns=self._self_test.max_age_ns,
             max_wait_ns=self._delay_ns + int(settings.max_detection_age * 1e9) if realtime else None,
         )
-        self._blind = source.looks_at == "nothing" or (
-            source.looks_at == "scene" and source.keep is None and not source.whole_scene
-        )
         self._film = source.looks_at in {"film", "monitor"}
         self._faces = Looker("faces", self._tested(face_look(detectors.faces)), threaded=realtime)
         self._texts = Looker(
@@ -142,20 +143,21 @@ class CameraAnonymizer:
         self._count = 0
         self._looks = 1
         self._last_ns = -1
-        if not self._blind:
+        self._open_since_ns: int | None = None
+        if source.blind_because() is None:
             self._self_test.run_if_due(clock())
 
     def push(self, raw: RawFrame) -> list[Outcome]:
         """Take a frame in, give out those whose wait is over, oldest first."""
         where = Where.of(raw)
-        if self._blind:
+        out = self._forget_if_blinded()
+        if self._open_since_ns is None or where.captured_ns < self._open_since_ns:
             _give_back(raw)
-            return [where.held("blind")]
+            return [*out, where.held("blind")]
         pixels: Pixels = np.array(raw.pixels, dtype=np.uint8, order="C")
         _give_back(raw)
-        out: list[Outcome] = []
         if where.captured_ns < self._last_ns:  # a replay started again: nothing brackets across that
-            out += self._give_up()
+            out += self._give_up("no_bracket")
             self._faces.forget()
             self._texts.forget()
             self._count = 0
@@ -171,7 +173,7 @@ class CameraAnonymizer:
 
     def poll(self) -> list[Outcome]:
         """Frames whose wait is over, oldest first; also when no new frame comes."""
-        out: list[Outcome] = []
+        out = self._forget_if_blinded()
         now_ns = self._clock()
         if self._pending:
             self._look_for_text(self._pending[-1])
@@ -188,7 +190,28 @@ class CameraAnonymizer:
             self._pending.popleft()
             obstacle: SuppressReason | None = "detector_failed" if failed else None
             out.append(self._clean(head, faces, covering, obstacle, now_ns))
-        return out
+        return self._still_seen(out)
+
+    def _forget_if_blinded(self) -> list[Outcome]:
+        """If the source is blind, or was for a moment: nothing captured or looked at before counts."""
+        view = self._sight()
+        if view.open_since_ns == self._open_since_ns:
+            return []
+        self._open_since_ns = view.open_since_ns
+        self._faces.forget()
+        self._texts.forget()
+        self._count = 0
+        return self._give_up("blind")
+
+    def _still_seen(self, out: list[Outcome]) -> list[Outcome]:
+        """What was cleaned, once more by the sight: the switch may have been closed meanwhile."""
+        view = self._sight()
+        return [
+            item
+            if isinstance(item, Held) or view.shows(item.captured_ns)
+            else Held("blind", item.source, item.index, item.captured_ns, item.captured_ms)
+            for item in out
+        ]
 
     def _seen_ahead(self, waiting: _Waiting, faces: list[Glimpse]) -> bool:
         """Whether looks at later frames are there: what one look misses, the next ones find."""
@@ -215,7 +238,7 @@ class CameraAnonymizer:
         while self._pending:  # nothing more comes: the gate judges by what there is
             head = self._pending.popleft()
             out.append(self._clean(head, faces, self._covering(head, faces, texts), failed, now_ns))
-        return out
+        return self._still_seen(out)
 
     def close(self) -> None:
         """Stop the threads. Frames that still wait are dropped, uncleaned."""
@@ -223,8 +246,8 @@ class CameraAnonymizer:
         self._faces.stop()
         self._texts.stop()
 
-    def _give_up(self) -> list[Outcome]:
-        held: list[Outcome] = [waiting.where.held("no_bracket") for waiting in self._pending]
+    def _give_up(self, reason: SuppressReason) -> list[Outcome]:
+        held: list[Outcome] = [waiting.where.held(reason) for waiting in self._pending]
         self._pending.clear()
         return held
 
@@ -336,7 +359,7 @@ class CameraAnonymizer:
     def kept_outline(self, pixels: Pixels) -> NDArray[np.float32] | None:
         """Corners of the part of a frame that is kept, (4, 2), x and y in pixels; None: nothing is."""
         film = self.film(pixels)
-        if self._film or self._blind:
+        if self._film or self._sight().open_since_ns is None:
             return None if film is None else film.array()
         left, top, right, bottom = self._keep_box(*pixels.shape[:2])
         return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)

@@ -59,6 +59,7 @@ class Looker:
         self._waiting: Job | None = None
         self._busy = False
         self._failed = False
+        self._forgotten = 0
         self._stopped = False
         self._thread: threading.Thread | None = None
         if threaded:
@@ -68,7 +69,7 @@ class Looker:
     def submit(self, job: Job) -> None:
         """Hand in a job. A job that still waits gives way to it."""
         if self._thread is None:
-            self._do(job)
+            self._do(job, self._forgotten)
             return
         with self._change:
             self._waiting = job
@@ -85,8 +86,9 @@ class Looker:
             return self._waiting is None and not self._busy
 
     def forget(self) -> None:
-        """Drop all glimpses: the frames that follow have nothing to do with them."""
+        """Drop all glimpses, and the look under way: the frames that follow have nothing to do with them."""
         with self._change:
+            self._forgotten += 1
             self._glimpses.clear()
             self._waiting = None
 
@@ -110,10 +112,11 @@ class Looker:
                 if self._stopped:
                     return
                 job, self._waiting, self._busy = self._waiting, None, True
+                forgotten = self._forgotten
             assert job is not None
-            self._do(job)
+            self._do(job, forgotten)
 
-    def _do(self, job: Job) -> None:
+    def _do(self, job: Job, forgotten: int) -> None:
         glimpse: Glimpse | None = None
         try:
             boxes = self._look(job)
@@ -129,6 +132,6 @@ class Looker:
             with self._change:
                 self._busy = False
                 self._failed = glimpse is None
-                if glimpse is not None:
+                if glimpse is not None and forgotten == self._forgotten:
                     self._glimpses = [*self._glimpses[-(self._keep - 1) :], glimpse]
                 self._change.notify_all()

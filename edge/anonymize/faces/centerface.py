@@ -13,26 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.anonymize.faces.finder import rgb, shrink
+from edge.anonymize.faces.turned import ROTATIONS, look_turned
 from edge.anonymize.geometry import Box, suppress_overlaps
 from edge.anonymize.models import DetectorUnavailable, Weights, free_dimensions, session
 from edge.imaging.frames import Pixels
 
 STRIDE = 4
 _MULTIPLE = 32
-
-ROTATIONS = (0, 90, 180, 270)
-"""Degrees by which the frame is turned, counter-clockwise, before it is looked at."""
-
-
-def _unturn(box: Box, turns: int, rows: int, columns: int) -> Box:
-    """A box of the image after `np.rot90` by ``turns``, in the image before it."""
-    if turns == 1:
-        return Box(columns - box.bottom, box.left, columns - box.top, box.right, box.score)
-    if turns == 2:
-        return Box(columns - box.right, rows - box.bottom, columns - box.left, rows - box.top, box.score)
-    if turns == 3:
-        return Box(box.top, rows - box.right, box.bottom, rows - box.left, box.score)
-    return box
 
 
 class CenterFaceDetector:
@@ -61,14 +48,9 @@ class CenterFaceDetector:
     def find(self, image: Pixels, width: int) -> list[Box]:
         """Boxes of faces; see `FaceFinder.find`."""
         small = rgb(shrink(image, width, _MULTIPLE))
-        rows, columns = small.shape[:2]
-        found: list[Box] = []
-        for rotation in self._rotations:
-            turns = rotation // 90 % 4
-            turned = np.ascontiguousarray(np.rot90(small, turns))
-            found += [_unturn(box, turns, rows, columns) for box in self._look(turned)]
-        x, y = image.shape[1] / columns, image.shape[0] / rows
-        return [box.scaled(x, y) for box in suppress_overlaps(found)]
+        found = look_turned(small, self._rotations, self._look)
+        x, y = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
+        return [box.scaled(x, y) for box in found]
 
     def _look(self, image: Pixels) -> list[Box]:
         blob = np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)

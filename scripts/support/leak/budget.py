@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 
 from edge.anonymize import models
-from edge.anonymize.faces.centerface import ROTATIONS, CenterFaceDetector
+from edge.anonymize.faces.centerface import CenterFaceDetector
 from edge.anonymize.faces.finder import FaceFinder
 from edge.anonymize.faces.rotation_free import RotationFreeDetector
+from edge.anonymize.faces.turned import ROTATIONS
 from edge.anonymize.geometry import Box
 from edge.imaging.frames import Pixels
 from support.leak import page

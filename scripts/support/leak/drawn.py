@@ -88,7 +88,10 @@ def main(out: Path) -> int:
     for number, room in enumerate(rooms(720, 1280, seed=21, drawn=4)[:4]):
         raw = _scene(room, rng, lying=number % 2 == 1, name=("BED 4 DOE JANE", "MUSTERMANN M.")[number % 2])
         camera = CameraAnonymizer(
-            Source(name="drawn", looks_at="scene", whole_scene=True), Anonymize(), detectors, realtime=False
+            Source(name="drawn", kind="video", looks_at="scene", whole_scene=True),
+            Anonymize(),
+            detectors,
+            realtime=False,
         )
         left = [each for i in range(9) for each in camera.push(
             RawFrame(raw, "drawn", i, i * 33_333_333, 0, Acquisition()))] + camera.flush()  # fmt: skip

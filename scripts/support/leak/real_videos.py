@@ -64,7 +64,7 @@ def run(folder: Path, detectors: Detectors) -> Iterator[VideoResult]:
         smallest = min(box[3] - box[1] for path in people for box in path.values())
         result = VideoResult(name, smallest)
         frames, rate = _read(folder / name)
-        source = Source(name="leak", looks_at="scene", whole_scene=True, rate=rate)
+        source = Source(name="leak", kind="video", looks_at="scene", whole_scene=True, rate=rate)
         camera = CameraAnonymizer(source, Anonymize(), detectors, realtime=False)
         out = []
         for index, pixels in enumerate(frames):

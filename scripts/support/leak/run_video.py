@@ -24,7 +24,7 @@ from support.leak.rooms import rooms
 from support.leak.video_cases import COLUMNS, RATE, ROWS, VideoCase
 from trainer.detectors.faces import portraits
 
-_SOURCE = Source(name="leak", looks_at="scene", whole_scene=True)
+_SOURCE = Source(name="leak", kind="video", looks_at="scene", whole_scene=True)
 
 
 class _NoText:
