@@ -37,7 +37,7 @@ class Known:
 
 ROTATION_FREE = Known(
     name="edge-faces-1",
-    sha256="bb94c3285e2819168df514d57fd15d40453d960d9f2e4cf1b4dcb80daa38bfa6",
+    sha256="11010341c68899f757a082090f8c08173a348906d1b94a1e14335da770f72bc3",
     package="edge.anonymize",
     inside="data/faces.onnx",
 )

@@ -19,7 +19,7 @@ class KnownWeights:
 
 _ALL = (
     KnownWeights(
-        "bb94c3285e2819168df514d57fd15d40453d960d9f2e4cf1b4dcb80daa38bfa6",
+        "11010341c68899f757a082090f8c08173a348906d1b94a1e14335da770f72bc3",
         "the box's own face detector, for heads at any angle",
         "as trained by trainer faces",
     ),
