@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.capture import link
-from edge.capture.client import _decoded
+from edge.capture.client import unpack_decoded
 from edge.capture.ring import RingReader, RingWriter
 from edge.imaging.decoded import Undecodable
 from edge.imaging.frames import Acquisition, Identity, Region
@@ -148,7 +148,7 @@ GOOD = {"t": "decoded", "ok": True, "count": 2, "shape": [4, 4],
 
 def test_a_workers_answer_is_checked():
     fd = link.memory("pixels", bytes(range(32)))
-    frames = _decoded(GOOD, fd).frames
+    frames = unpack_decoded(GOOD, fd).frames
     np.testing.assert_array_equal(frames[1], np.arange(16, 32, dtype=np.uint8).reshape(4, 4))
     for wrong in (
         {"count": 3},
@@ -158,10 +158,10 @@ def test_a_workers_answer_is_checked():
         {"acquisition": None},
     ):
         with pytest.raises((link.LinkClosed, ValueError)):
-            _decoded({**GOOD, **wrong}, fd)
+            unpack_decoded({**GOOD, **wrong}, fd)
     with pytest.raises(ValueError, match="without pixels"):
-        _decoded(GOOD, None)
+        unpack_decoded(GOOD, None)
     os.close(fd)
     with pytest.raises(Undecodable) as error:
-        _decoded({**GOOD, "ok": False, "reason": "DOE^JANE"}, None)
+        unpack_decoded({**GOOD, "ok": False, "reason": "DOE^JANE"}, None)
     assert str(error.value) == "unreadable"
