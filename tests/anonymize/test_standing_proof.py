@@ -112,8 +112,12 @@ def test_nothing_is_planted_where_it_would_be_masked_anyway():
         (SCENE, room()),
         (Source(name="cam", kind="video", looks_at="scene", keep=(0.2, 0.2, 0.9, 0.9)), room()),
         (Source(name="cam", kind="video", looks_at="film"), film(6)),
+        (
+            Source(name="cam", looks_at="scene", whole_scene=True, consent="switch", consent_by="the ward"),
+            room(),
+        ),
     ],
-    ids=["scene", "keep-region", "film"],
+    ids=["scene", "keep-region", "film", "consent by the switch"],
 )
 def test_healthy_detectors_cover_their_canaries(detectors, source, scene):
     singer = canary(detectors, source)

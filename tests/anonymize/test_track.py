@@ -63,6 +63,13 @@ def test_where_a_face_was_that_the_looks_followed_stays_bare():
     assert len(face_masks(lost, 250, SHAPE, 1.5)[0]) > 1
 
 
+def test_what_the_looks_on_both_sides_saw_stays_masked_though_the_frames_own_look_saw_its_neighbour():
+    face, beside = Box(300, 300, 400, 400), Box(390, 300, 490, 400)
+    looks = [seen(-100, face), seen(0, beside), seen(100, face), seen(200, face)]
+    masks, _ = face_masks(looks, 0, SHAPE, 1.5)
+    assert any(holds(mask, face) for mask in masks)
+
+
 def test_two_faces_keep_their_own_masks():
     left, right = Box(100, 100, 180, 180), Box(900, 100, 980, 180)
     glimpses = [

@@ -63,6 +63,9 @@ class Witness(Protocol):
     def passed(self, pixels: Pixels, masks: list[Box], outcome: Outcome, self_test: SelfTest) -> None:
         """See a frame as it came, its masks, and what became of it; ``pixels`` are never written into."""
 
+    def forget(self) -> None:
+        """Drop what was kept of frames: the source was blinded."""
+
 
 @dataclass(frozen=True, repr=False)
 class _Waiting:
@@ -198,6 +201,8 @@ class CameraAnonymizer:
         if view.open_since_ns == self._open_since_ns:
             return []
         self._open_since_ns = view.open_since_ns
+        if self._witness is not None:
+            self._witness.forget()
         self._faces.forget()
         self._texts.forget()
         self._count = 0
@@ -421,7 +426,7 @@ class CameraAnonymizer:
             texts=len(lines),
             standing=None if self._witness is None else self._witness.obstacle(),
         )
-        outcome = emit(pixels, waiting.where, evidence, self._policy, now_ns)
+        (outcome,) = self._still_seen([emit(pixels, waiting.where, evidence, self._policy, now_ns)])
         if self._witness is not None:
             self._witness.passed(waiting.pixels, masks, outcome, self._self_test)
         return outcome

@@ -18,6 +18,8 @@ _UNSURE = 0.5
 """Sizes by which the mask of a face that one side alone has seen is widened all round."""
 _MOTION = 0.25
 """Share of the motion between two detections by which their common mask is widened."""
+_SAME_PLACE = 0.2
+"""Overlap (intersection over union) from which two boxes are in one place."""
 _GROWTH = 1.6
 """How much larger a face may be in the next look and still be taken for the same."""
 
@@ -102,12 +104,21 @@ def _face_masks(
         masks += [_unsure(box, scale) for box in alone]
     faces = len(pairs) + len(alone)
     near = [*first, *second]
-    for box in _lost(glimpses, at_ns, shape):
-        if all(box.overlap(other) < 0.2 for other in near):
+    for box in (*_agreed(glimpses, at_ns, shape), *_lost(glimpses, at_ns, shape)):
+        if all(box.overlap(other) < _SAME_PLACE for other in near):
             masks.append(_unsure(box, scale))
             near.append(box)
             faces += 1
     return tuple(masks), faces
+
+
+def _agreed(glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int]) -> list[Box]:
+    """What the looks before and after, not counting the frame's own, saw in one place: it is there."""
+    others = [g for g in glimpses if g.shape == shape and g.at_ns != at_ns]
+    before, after = bracket(others, at_ns, shape)
+    if before is None or after is None:
+        return []
+    return [a for a in before.boxes if any(a.overlap(b) > _SAME_PLACE for b in after.boxes)]
 
 
 def _lost(glimpses: Sequence[Glimpse], at_ns: int, shape: tuple[int, int]) -> list[Box]:

@@ -41,7 +41,7 @@ class RotationFreeDetector:
     def __init__(self, weights: Weights, sure: float = 0.25, unsure: float = 0.1, threads: int = 1) -> None:
         self.name = weights.name
         self.sha256 = weights.sha256
-        self.sure, self.unsure = sure, unsure
+        self.sure, self.unsure = sure, min(sure, unsure)
         self._session = session(weights.data, threads)
 
     def find(self, image: Pixels, width: int) -> list[Box]:

@@ -83,6 +83,10 @@ class Watch:
         if given:
             examiner.wake()
 
+    def forget(self) -> None:
+        """Drop the frames that wait: the source was blinded."""
+        self._material = self._left = None
+
     # --- in the examiner's thread -----------------------------------------------------------------
 
     def waits(self) -> tuple[bool, bool]:
@@ -98,8 +102,8 @@ class Watch:
     def sing(self) -> None:
         """Do the canary whose frame waits, and draw the consequences."""
         canary, material = self._canary, self._material
-        assert canary is not None
-        assert material is not None
+        if canary is None or material is None:  # forgotten meanwhile
+            return
         began = time.thread_time()
         try:
             result = canary.sing(material)
@@ -135,7 +139,8 @@ class Watch:
     def look_again(self) -> None:
         """Have a second look at the frame that waits, and draw the consequences."""
         frame, examiner = self._left, self._examiner
-        assert frame is not None
+        if frame is None:  # forgotten meanwhile
+            return
         began, cpu_began = examiner.clock(), time.thread_time()
         try:
             objected = bool(examiner.second_look.objections(frame.pixels))
@@ -145,7 +150,7 @@ class Watch:
         else:
             self.second_looks += 1
             examiner.meter.count("second_looks")
-            if objected:
+            if objected and self._left is frame:
                 examiner.meter.count("second_look_objected")
                 examiner.consequences.objected(self.name, frame)
         cpu = time.thread_time() - cpu_began
@@ -193,7 +198,7 @@ class Examiner:
         watch = Watch(source, self)
         with self._change:
             self._watches.append(watch)
-            if not self._thread.is_alive() and not self._stopped:
+            if self._thread.ident is None and not self._stopped:
                 self._thread.start()
         return watch
 
@@ -240,4 +245,7 @@ def _step_back() -> None:
     Nice 19 (weight 15 against 1024) and not SCHED_IDLE (weight 3): a thread that holds the interpreter's lock
     must get to the point where it gives it back.
     """
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    try:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    except OSError:  # a filter of system calls; the proof matters more than its manners
+        log.warning("the standing proof runs at the priority of all else")
