@@ -12,8 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.anonymize.faces.finder import rgb, shrink
-from edge.anonymize.faces.turned import ROTATIONS, look_turned
+from edge.anonymize.faces.turned import ROTATIONS, find_turned
 from edge.anonymize.geometry import Box, suppress_overlaps
 from edge.anonymize.models import DetectorUnavailable, Weights, free_dimensions, session
 from edge.imaging.frames import Pixels
@@ -47,10 +46,7 @@ class CenterFaceDetector:
 
     def find(self, image: Pixels, width: int) -> list[Box]:
         """Boxes of faces; see `FaceFinder.find`."""
-        small = rgb(shrink(image, width, _MULTIPLE))
-        found = look_turned(small, self._rotations, self._look)
-        x, y = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
-        return [box.scaled(x, y) for box in found]
+        return find_turned(image, width, _MULTIPLE, self._rotations, self._look)
 
     def _look(self, image: Pixels) -> list[Box]:
         blob = np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)

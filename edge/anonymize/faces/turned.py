@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from edge.anonymize.faces.finder import rgb, shrink
 from edge.anonymize.geometry import Box, suppress_overlaps
 from edge.imaging.frames import Pixels
 
@@ -13,15 +14,27 @@ ROTATIONS = (0, 90, 180, 270)
 """Degrees by which the frame is turned, counter-clockwise, before it is looked at."""
 
 
-def look_turned(small: Pixels, rotations: Sequence[int], look: Callable[[Pixels], list[Box]]) -> list[Box]:
-    """Boxes in ``small`` (rows, columns, 3): what ``look`` finds in it turned by each of ``rotations``."""
+def find_turned(
+    image: Pixels, width: int, multiple: int, rotations: Sequence[int], look: Callable[[Pixels], list[Box]]
+) -> list[Box]:
+    """Boxes in ``image``: what ``look`` finds in it, made small and turned by each of ``rotations``.
+
+    Args:
+        image: (rows, columns[, 3]), RGB.
+        width: at which to look, in pixels.
+        multiple: of which both sides of the small picture are.
+        rotations: degrees, each of `ROTATIONS`.
+        look: takes (rows, columns, 3) and gives boxes in it.
+    """
+    small = rgb(shrink(image, width, multiple))
     rows, columns = small.shape[:2]
     found: list[Box] = []
     for rotation in rotations:
         turns = rotation // 90 % 4
         turned = np.ascontiguousarray(np.rot90(small, turns))
         found += [unturn(box, turns, rows, columns) for box in look(turned)]
-    return suppress_overlaps(found)
+    x, y = image.shape[1] / columns, image.shape[0] / rows
+    return [box.scaled(x, y) for box in suppress_overlaps(found)]
 
 
 def unturn(box: Box, turns: int, rows: int, columns: int) -> Box:

@@ -13,8 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge.anonymize.faces.finder import rgb, shrink
-from edge.anonymize.faces.turned import ROTATIONS, look_turned
+from edge.anonymize.faces.turned import ROTATIONS, find_turned
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable, Weights
 from edge.imaging.frames import Pixels
@@ -61,10 +60,7 @@ class YuNetDetector:
 
     def find(self, image: Pixels, width: int) -> list[Box]:
         """Boxes of faces; see `FaceFinder.find`."""
-        small = rgb(shrink(image, width, _MULTIPLE))
-        found = look_turned(small, self._rotations, self._look)
-        x, y = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
-        return [box.scaled(x, y) for box in found]
+        return find_turned(image, width, _MULTIPLE, self._rotations, self._look)
 
     def _look(self, image: Pixels) -> list[Box]:
         bgr = np.ascontiguousarray(image[:, :, ::-1])
