@@ -50,7 +50,7 @@ class Peer:
             return ""
         return (
             "WITHOUT its spaCy model, which is on no package index: it knows names from the header alone; "
-            ".cache/leak/presidio/bin/python -m spacy download en_core_web_lg adds it"
+            ".cache/peers/presidio/bin/python -m spacy download en_core_web_lg adds it"
         )
 
     def redact(self, data: bytes, suffix: str) -> dict[str, dict[str, Any]]:
