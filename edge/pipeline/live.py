@@ -143,18 +143,29 @@ class LivePath:
             clean: anonymizes it by itself.
 
         Returns:
-            Why it was held back once more; None: it passed, and its finding goes into the next envelope.
+            Why it was held back once more; None: it passed, and its finding lies in the spool.
+
+        Raises:
+            NoRecipientError: nobody is there to seal it to.
+            OSError: the spool refuses it.
         """
-        verdict = self._gates.before(raw, camera=True)
-        if isinstance(verdict, Suppressed):
-            self._suppress(verdict)
-            return verdict.reason
+        outcome = self._judge(raw, clean)
+        batch = _Batch()
+        batch.outcomes.append(outcome)
+        if isinstance(outcome, Suppressed):
+            batch.suppressed[outcome.reason] += 1
+        # In an envelope of its own, and not by the queue: that gives way to newer frames when it is full.
+        self._seal(batch)
+        return outcome.reason if isinstance(outcome, Suppressed) else None
+
+    def _judge(self, raw: RawFrame, clean: Callable[[RawFrame], CleanFrame | Held]) -> Outcome:
+        group = self._gates.before(raw, camera=True)
+        if isinstance(group, Suppressed):
+            return group
         result = clean(raw)
         if isinstance(result, Held):
-            self._suppress(self._gates.hold(result, "anonymize", result.reason, result.receipt))
-            return result.reason
-        self._classify.put((result, verdict))
-        return None
+            return self._gates.hold(result, "anonymize", result.reason, result.receipt)
+        return self._gates.after(result, group)
 
     def idle(self) -> bool:
         """Tell whether nothing is under way."""
@@ -290,6 +301,21 @@ class LivePath:
         if not batch:
             return
         self._withdraw(batch)
+        try:
+            seq = self._seal(batch)
+        except (NoRecipientError, OSError) as error:
+            # Live findings are not kept without a spool: the next second is as good. The count is told.
+            log.warning("a second of %s was not published: %s", self.name, type(error).__name__)
+            self._figures.count("unpublished", len(batch.findings))
+            with self._lock:
+                self._batch.dropped += batch.dropped + len(batch.findings)
+                self._batch.suppressed.update(batch.suppressed)
+            return
+        if seq is not None:
+            self._published(self.name, seq, batch.captured_ns)
+
+    def _seal(self, batch: _Batch) -> int | None:
+        """Seal a batch into the spool; its number there. Raises NoRecipientError and OSError."""
         age = None if self._last_frame_ns is None else (time.monotonic_ns() - self._last_frame_ns) / 1e6
 
         def build(head: Head) -> LiveBatch:
@@ -303,18 +329,7 @@ class LivePath:
                 receipts=self._post.receipts.sign(head, batch.outcomes, batch.dropped),
             )
 
-        try:
-            seq = self._post.send(self.name, build, priority=PRIORITY_LIVE)
-        except (NoRecipientError, OSError) as error:
-            # Live findings are not kept without a spool: the next second is as good. The count is told.
-            log.warning("a second of %s was not published: %s", self.name, type(error).__name__)
-            self._figures.count("unpublished", len(batch.findings))
-            with self._lock:
-                self._batch.dropped += batch.dropped + len(batch.findings)
-                self._batch.suppressed.update(batch.suppressed)
-            return
-        if seq is not None:
-            self._published(self.name, seq, batch.captured_ns)
+        return self._post.send(self.name, build, priority=PRIORITY_LIVE)
 
     def _withdraw(self, batch: _Batch) -> None:
         """Take back the findings of frames that the source may show no more."""

@@ -1,4 +1,7 @@
-"""Frames that a person released from quarantine: anonymized again, each by itself, by what is signed now."""
+"""Frames that a person released from quarantine: anonymized again, each by itself, by what is signed now.
+
+A frame is erased once its finding lies in the spool. A box that loses power between the two answers it twice.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from edge.anonymize.gate import Held
 from edge.imaging.frames import CleanFrame, RawFrame
 from edge.messages import SuppressReason
 from edge.pipeline.live import LivePath
+from edge.pipeline.post import NoRecipientError
 from edge.store.objects import Damaged
 from edge.store.quarantine import Quarantine, QuarantineReason, as_frame
 
@@ -37,6 +41,7 @@ class Released:
         self, quarantine: Quarantine, lives: Mapping[str, LivePath], cleaners: Mapping[str, Cleaner]
     ) -> None:
         self._quarantine, self._lives, self._cleaners = quarantine, lives, cleaners
+        self._waits: bytes | None = None
 
     def turn(self) -> None:
         """Answer the oldest.
@@ -49,6 +54,10 @@ class Released:
                 self._quarantine.settle(object_id, self._judge(object_id))
             except KeyError:
                 log.info("a released frame was discarded before it was answered")
+            except NoRecipientError:
+                if object_id != self._waits:
+                    log.warning("a released frame waits: there is no receiver to seal its finding to")
+                self._waits = object_id
 
     def _judge(self, object_id: bytes) -> QuarantineReason | None:
         try:
@@ -65,6 +74,8 @@ class Released:
             return "unknown_layout"
         try:
             return path.again(raw, cleaner.clean)
+        except (NoRecipientError, OSError):
+            raise
         except Exception as error:  # noqa: BLE001 - fail closed (F1): whatever broke, this frame does not leave
             log.error("a released frame was held back: %s", type(error).__name__)
             return "detector_failed"

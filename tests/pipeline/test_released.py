@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
 from edge.imaging.frames import Acquisition, RawFrame
+from edge.pipeline.post import NoRecipientError
 from edge.pipeline.released import Released
 from edge.store.inbox_crypto import load_private, make_disk_key
 from edge.store.quarantine import Quarantine
@@ -50,6 +53,27 @@ def test_a_frame_whose_anonymization_breaks_is_held(quarantine, released):
 
     Released(quarantine, {"sono": Path(breaks)}, {"sono": Gate()}).turn()
     assert reason(quarantine) == "detector_failed"
+
+
+@pytest.mark.parametrize("error", [NoRecipientError("no clinic key"), OSError(28, "disk full")])
+def test_a_frame_whose_finding_cannot_be_kept_stays_released_and_is_answered_later(
+    quarantine, released, error
+):
+    answers = [error, None]
+
+    def answer(raw, clean):
+        if (said := answers.pop(0)) is not None:
+            raise said
+
+    class Gate:
+        clean = None
+
+    work = Released(quarantine, {"sono": Path(answer)}, {"sono": Gate()})
+    with contextlib.suppress(OSError):
+        work.turn()
+    assert quarantine.released() == [released]
+    work.turn()
+    assert quarantine.released() == quarantine.entries() == []
 
 
 def test_a_frame_that_was_damaged_is_said_to_be(quarantine, released, tmp_path):

@@ -19,7 +19,7 @@ from edge.settings import Quality, Source
 from edge.wire import codec
 from edge.wire.keys import SigningKey
 from tests.anonymize.bedside import FRAME_NS, Bedside, marked, shown
-from tests.anonymize.leaving import raw
+from tests.anonymize.leaving import passed_through, raw
 
 
 @pytest.fixture
@@ -158,3 +158,23 @@ def test_each_consent_mode_sees_or_does_not(bedside):
     assert sight_of(Source(name="f", kind="folder"), closed)().why is None
     assert sight_of(Source(name="g", looks_at="screen"), closed)().why is None  # a grabber of a scanner
     assert isinstance(bedside.camera.push(raw(marked(0), 0, 1))[0], Held)
+
+
+def test_the_finding_of_a_released_frame_is_sealed_before_its_answer_and_waits_in_no_queue(path):
+    live, office = path
+
+    def no_queue(item):
+        raise AssertionError("a full queue would drop it")
+
+    live._classify.put = no_queue
+    frame = raw(marked(7), 7, FRAME_NS)
+    (clean,) = passed_through([(marked(7), None)])
+    assert live.again(frame, lambda _: clean) is None
+    assert said(office) == [7]
+    office.send = refused
+    with pytest.raises(OSError, match="full"):
+        live.again(frame, lambda _: clean)
+
+
+def refused(*_, **__):
+    raise OSError(28, "full")
