@@ -34,6 +34,8 @@ _CANARY_SHARE = 0.2
 """Share of a core that canaries may take even then."""
 _UNPROVEN_PERIODS, _UNPROVEN_S = 4, 60.0
 """Periods, and seconds more, that frames may leave for without a canary that proves something."""
+_NO_GAP_S = 3.0
+"""Of the time between two frames that left so much counts: while nothing leaves nothing need be proved."""
 
 
 class Watch:
@@ -50,7 +52,7 @@ class Watch:
         self._material: Material | None = None
         self._left: CleanFrame | None = None
         self._looked_at = float("-inf")
-        self._unproven_since: float | None = None
+        self._unproven_s, self._left_at = 0.0, float("-inf")
         self._low = False
 
     # --- from the data path -----------------------------------------------------------------------
@@ -64,9 +66,8 @@ class Watch:
 
     def unproven(self) -> bool:
         """Whether canaries are missed, or none has proved anything for too long while frames left."""
-        since = self._unproven_since
         limit = _UNPROVEN_PERIODS * self._examiner.proof.canary_every + _UNPROVEN_S
-        return self._low or (since is not None and self._examiner.clock() - since > limit)
+        return self._low or self._unproven_s > limit
 
     def passed(self, pixels: Pixels, masks: list[Box], outcome: Outcome, self_test: SelfTest) -> None:
         """Take what is due from a frame that came by."""
@@ -76,8 +77,8 @@ class Watch:
         if self._material is None and now >= self._canary_due:
             self._material, given = Material(pixels, outcome.captured_ns, masks), True
         if isinstance(outcome, CleanFrame):
-            if self._unproven_since is None:
-                self._unproven_since = now
+            self._unproven_s += min(now - self._left_at, _NO_GAP_S)
+            self._left_at = now
             if self._left is None and examiner.pace.due(now):
                 self._left, given = outcome, True
         if given:
@@ -132,7 +133,7 @@ class Watch:
             self._texts = self._texts.after(found=result.text)
         self.faces, self.texts = _told(self._faces), _told(self._texts)
         self._low = self._faces.too_low(required) or self._texts.too_low(required)
-        self._unproven_since = None
+        self._unproven_s = 0.0
         if self._low:
             self._examiner.consequences.recall_fell(self.name)
 
