@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from support.leak import blind, carriers, codes, fonts, judge, report, room_cases, room_clip, run_room
+from support.leak.canvas import Ink
 from support.leak.outcome import CaseResult
 from support.leak.video_cases import COLUMNS, ROWS
 
@@ -125,6 +126,11 @@ def test_what_is_beyond_the_edge_of_the_frame_is_not_shown(compositor):
     ]
     assert max(map(max, seen)) == 1.0
     assert min(map(min, seen)) == 0.0
+    ends = np.array([-1, 0, ROWS - 1, ROWS]), np.array([-1, 0, COLUMNS - 1, COLUMNS])
+    for ys, xs in (ends, (np.full(4, 5), ends[1]), (ends[0], np.full(4, 5))):
+        ink = Ink(ys, xs, np.zeros(4), 12.0)
+        shown = judge.unfilled(np.ones((ROWS, COLUMNS, 3), np.uint8), ink)
+        assert shown.tolist() == [False, True, True, False]
 
 
 def test_only_what_is_far_from_writing_counts_as_masked_needlessly(compositor):
@@ -150,6 +156,7 @@ def test_bars_are_an_interleaved_2_of_5_code_and_squares_are_read_back():
 def test_a_readable_name_leaks_with_a_blind_detector_and_is_masked_by_ours(compositor, monkeypatch):
     case = replace(PLAIN, size=64)
     monkeypatch.setattr(run_room, "compositor", lambda: compositor)
+    monkeypatch.setattr(room_clip, "FRAMES", 8)
     ours = run_room.run_case(case)
     assert ours.control == 1.0
     assert ours.emitted > 0

@@ -76,7 +76,7 @@ def _row(name: str, value: str, pairs: Sequence[tuple[Case, CaseResult]]) -> Row
     results = [result for _, result in pairs]
     leaking = sum(result.leaked for result in results)
     bad, clusters = judge.by_cluster((result.cluster, result.leaked) for result in results)
-    held = sum(sum(result.held.values()) for result in results)
+    suppressed = sum(sum(result.held.values()) for result in results)
     away = [result.away for result in results if result.away is not None]
     return Row(
         name,
@@ -90,7 +90,7 @@ def _row(name: str, value: str, pairs: Sequence[tuple[Case, CaseResult]]) -> Row
         sum(result.leaking for result in results) / max(1, sum(result.judged for result in results)),
         sum(result.masked for result in results) / max(1, len(results)),
         sum(away) / len(away) if away else None,
-        held / max(1, held + sum(result.emitted for result in results)),
+        suppressed / max(1, suppressed + sum(result.emitted for result in results)),
     )
 
 
