@@ -19,7 +19,9 @@ HEIGHTS = (12, 16, 24, 40, 64)
 LIGHTS = ("lit", "dim")
 PACES = {"still": (0.0, 0.0), "calm": (0.5, 2.0), "brisk": (2.0, 8.0), "fast": (8.0, 24.0)}
 """Motion a frame, in pixels: of a wrist or a hand, and of the camera for what hangs or stands."""
-ROOMS = 24
+DRAWN = 16
+"""Rooms that are drawn; after them come photographs, few of them of a room."""
+ROOMS = DRAWN + 8
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class RoomCase:
             "line height": f"{self.size} px",
             "light": self.light,
             "pace": self.pace,
+            "room": "drawn" if self.room < DRAWN else "photograph",
         }
 
 

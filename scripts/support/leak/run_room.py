@@ -15,7 +15,7 @@ from support.leak import bedside, blind, judge
 from support.leak.canvas import Ink
 from support.leak.outcome import CaseResult
 from support.leak.parallel import in_order
-from support.leak.room_cases import RoomCase
+from support.leak.room_cases import DRAWN, RoomCase
 from support.leak.room_clip import PAN, RoomCompositor
 from support.leak.rooms import rooms
 from support.leak.video_cases import COLUMNS, ROWS
@@ -52,7 +52,7 @@ _CODES = bedside.Rules[Ink](_share, judge.CODE, lambda raw, code: _share(raw, co
 @cache
 def compositor() -> RoomCompositor:
     """Makes the clips."""
-    return RoomCompositor(rooms(ROWS + PAN, COLUMNS + PAN))
+    return RoomCompositor(rooms(ROWS + PAN, COLUMNS + PAN, drawn=DRAWN))
 
 
 @cache
