@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.leak import clip, judge, report, run_video, video_cases
+from support.leak import clip, judge, outcome, report, video_cases
 from support.leak.clip import Truth
 
 from trainer.detectors.faces.portraits import Portrait
@@ -89,7 +89,7 @@ def test_bounds_are_those_of_clopper_and_pearson_and_identities_count_once():
 
 def test_a_leak_reaches_the_table():
     planned = [plain(n) for n in range(4)]
-    results = [run_video.CaseResult(n, f"id{n}", control=1.0, judged=16, emitted=16) for n in range(4)]
+    results = [outcome.CaseResult(n, f"id{n}", control=1.0, judged=16, emitted=16) for n in range(4)]
     results[2].leaking = 1
     text = report.markdown(report.rows(planned, results))
     assert "| calm and brisk | 4 | 1: 25.00%" in text

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from edge.imaging.frames import Region
 
 Picture = NDArray[np.uint8]
-_INK = 96
+INK = 96
 """From this opacity on, of 255, a pixel is ink."""
 _VISIBLE = 24
 """Gray levels by which ink differs from what was there, at least, for anybody to see it."""
@@ -96,14 +96,11 @@ class Canvas:
 
     def width(self, text: str) -> int:
         """Pixels that a line takes."""
-        x0, _, x1, _ = self.style.font(self.style.size).getbbox(text)
-        return int(np.ceil(x1 - x0)) + 2
+        return width(text, self.style)
 
     def cut(self, text: str, room: int) -> str:
         """As much of ``text`` as ``room`` pixels hold, two letters at least."""
-        while len(text) > 2 and self.width(text) > room:
-            text = text[:-1].rstrip()
-        return text
+        return cut(text, room, self.style)
 
     def write(self, text: str, x: int, y: int, style: Style | None = None) -> Ink:
         """Draw ``text`` with its ink from (x, y) on, and tell where it is."""
@@ -126,7 +123,7 @@ class Canvas:
         colour = np.clip(middle + sign * wanted, 0, 255)
         share = opacity[:, :, None].astype(np.float32) / 255
         inked = window * (1 - share) + colour * share
-        ys, xs = np.nonzero((opacity >= _INK) & (np.abs(inked - window).mean(axis=2) >= _VISIBLE))
+        ys, xs = np.nonzero((opacity >= INK) & (np.abs(inked - window).mean(axis=2) >= _VISIBLE))
         window[:] = inked
         turn = np.deg2rad(angle)
         return Ink(ys + y, xs + x, xs * np.cos(turn) - ys * np.sin(turn), float(style.size))
@@ -135,6 +132,19 @@ class Canvas:
         """The frame and its truth."""
         pixels = np.asarray(np.clip(np.round(self.pixels), 0, 255), np.uint8)
         return Screen(pixels, self.lines, marker, region)
+
+
+def width(text: str, style: Style) -> int:
+    """Pixels that a line takes."""
+    x0, _, x1, _ = style.font(style.size).getbbox(text)
+    return int(np.ceil(x1 - x0)) + 2
+
+
+def cut(text: str, room: int, style: Style) -> str:
+    """As much of ``text`` as ``room`` pixels hold, two letters at least."""
+    while len(text) > 2 and width(text, style) > room:
+        text = text[:-1].rstrip()
+    return text
 
 
 def rendered(text: str, style: Style) -> Picture:

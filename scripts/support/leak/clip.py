@@ -1,7 +1,6 @@
 """The compositor: frames of a case, and where in each the eyes-to-mouth box of each identity is.
 
-The truth is where the portrait was pasted; no detector is asked. Every value is at least 1, so that a
-pixel of 0 in what leaves was filled.
+The truth is where the portrait was pasted; no detector is asked.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from support.leak import sensor
 from support.leak.covers import covered
 from support.leak.video_cases import COLUMNS, FRAMES, ROWS, VideoCase
 from trainer.detectors.faces import cutout
@@ -21,8 +21,6 @@ from trainer.detectors.faces.portraits import REACH, Portrait
 Picture = NDArray[np.uint8]
 _PAD = 0.15
 """The box around eyes and corners of the mouth, wider by so many of their distances."""
-_GRAIN = {"lit": 1.5, "dim": 4.0, "backlit": 2.0}
-"""Noise of the sensor by light, in gray levels."""
 _SEEN = 0.25
 """A face of whose box less is in sight, inside the frame and bare, is nobody yet."""
 
@@ -125,10 +123,7 @@ class Compositor:
     def __init__(self, portraits: Mapping[str, Portrait], rooms: Sequence[Picture]) -> None:
         self._portraits, self._rooms = portraits, rooms
         self._mattes: dict[str, cutout.Matte] = {}
-        noise = np.random.default_rng(11).standard_normal((ROWS + 64, COLUMNS + 64, 3)).astype(np.float32)
-        self._grain = {
-            light: np.asarray(np.round(noise * grain), np.int16) for light, grain in _GRAIN.items()
-        }
+        self._sensor = sensor.Sensor()
 
     def clip(self, case: VideoCase) -> Iterator[tuple[Picture, list[Truth]]]:
         """Frames (ROWS, COLUMNS, 3) of a case, each with its truths."""
@@ -139,16 +134,13 @@ class Compositor:
             _Actor(self._portraits[name], self._matte(name), case, rng, angle)
             for name, angle in zip((case.identity, *case.others), angles, strict=True)
         ])  # fmt: skip
-        gain = rng.uniform(0.12, 0.3) if case.light == "dim" else 1.0
+        gain = sensor.gain(case.light, rng)
         faces = rng.uniform(0.3, 0.5) if case.light == "backlit" else 1.0
         back = np.asarray(cv2.convertScaleAbs(room, alpha=gain), np.uint8)
-        grain = self._grain[case.light]
         for frame in range(FRAMES):
             scene = back.copy()
             truths = [actor.paste(scene, frame, gain * faces) for actor in actors]
-            x, y = (int(v) for v in rng.integers(0, 64, 2))
-            noisy = cv2.add(scene, grain[y : y + ROWS, x : x + COLUMNS], dtype=cv2.CV_8U)
-            yield np.maximum(noisy, 1), truths
+            yield self._sensor.frame(scene, case.light, rng), truths
 
     def _matte(self, name: str) -> cutout.Matte:
         if name not in self._mattes:

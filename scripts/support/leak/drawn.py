@@ -15,17 +15,17 @@ from edge.anonymize.camera.anonymizer import CameraAnonymizer
 from edge.anonymize.detectors import load_detectors
 from edge.imaging.frames import Acquisition, CleanFrame, RawFrame
 from edge.settings import Anonymize, Source
+from support.leak.carriers import SKINS
 from support.leak.rooms import rooms
 
 Picture = NDArray[np.uint8]
-_SKINS = ((236, 200, 175), (205, 160, 125), (150, 105, 75), (92, 62, 46))
 _HAIRS = ((60, 40, 25), (25, 22, 20), (150, 110, 60), (150, 150, 150))
 _SIDE = 400
 
 
 def _head(rng: np.random.Generator) -> tuple[Picture, NDArray[np.float32]]:
     """A drawn head (400, 400, 3), upright, and how much of each pixel is head."""
-    skin = np.array(_SKINS[int(rng.integers(len(_SKINS)))], float)
+    skin = np.array(SKINS[int(rng.integers(len(SKINS)))], float)
     hair = np.array(_HAIRS[int(rng.integers(len(_HAIRS)))], float)
     image = np.zeros((_SIDE, _SIDE, 3), np.float32)
     matte = np.zeros((_SIDE, _SIDE), np.float32)

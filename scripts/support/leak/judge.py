@@ -16,6 +16,9 @@ LEAK = 0.10
 """Share of the eyes-to-mouth box, as far as it is bare, that may be uncovered."""
 READABLE = 1 / 3
 """Share of a character group's ink that may be uncovered. Half of a letter, its upper one, can be read."""
+CODE = 0.10
+"""Share of the ink of a bar code or a QR code that may be uncovered: a slice of bars is read, and what
+corrects errors fills in."""
 _GROUP = 0.4
 """A window with less ink than this share of the mean one is a space or a full stop, not a group."""
 
@@ -62,6 +65,14 @@ def bare(emitted: NDArray[np.generic], original: NDArray[np.generic], ink: Ink) 
     left_alone = (emitted[place] == original[place]).reshape(*lively.shape[:2], -1).all(axis=2)
     shown = left_alone & lively.reshape(*lively.shape[:2], -1).any(axis=2)
     return np.asarray(shown[ink.ys - top, ink.xs - left])
+
+
+def unfilled(emitted: NDArray[np.uint8], ink: Ink) -> NDArray[np.bool_]:
+    """Which pixels of ``ink`` a camera's frame (rows, columns, 3) shows: those inside, not filled with 0."""
+    rows, columns = emitted.shape[:2]
+    found = (ink.ys >= 0) & (ink.ys < rows) & (ink.xs >= 0) & (ink.xs < columns)
+    found[found] = emitted[ink.ys[found], ink.xs[found]].any(axis=1)
+    return np.asarray(found)
 
 
 def upper(found: int, of: int, confidence: float = 0.95) -> float:

@@ -15,12 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.anonymize.camera.anonymizer import CameraAnonymizer
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.gate import Held
-from edge.imaging.frames import Acquisition, Pixels, RawFrame
-from edge.settings import Anonymize, Source
-from support.leak import judge
+from edge.imaging.frames import Pixels
+from support.leak import bedside, judge
 
 _TABLE = Path(__file__).with_name("real_faces.csv")
 Boxes = dict[int, tuple[float, float, float, float]]
@@ -64,15 +62,8 @@ def run(folder: Path, detectors: Detectors) -> Iterator[VideoResult]:
         smallest = min(box[3] - box[1] for path in people for box in path.values())
         result = VideoResult(name, smallest)
         frames, rate = _read(folder / name)
-        source = Source(name="leak", kind="video", looks_at="scene", whole_scene=True, rate=rate)
-        camera = CameraAnonymizer(source, Anonymize(), detectors, realtime=False)
-        out = []
-        for index, pixels in enumerate(frames):
-            result.frames += 1
-            out += camera.push(RawFrame(pixels, "leak", index, int(index * 1e9 / rate), 0, Acquisition()))
-        out += camera.flush()
-        camera.close()
-        for item in out:
+        result.frames = len(frames)
+        for item in bedside.outcomes(frames, detectors, rate=rate):
             if isinstance(item, Held):
                 result.held[item.reason] = result.held.get(item.reason, 0) + 1
                 continue

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from support.leak import judge
-from support.leak.run_video import CaseResult, compositor, leaked
+from support.leak.outcome import CaseResult
+from support.leak.run_video import compositor
 from support.leak.video_cases import COLUMNS, FRAMES, VideoCase
 from support.peers.deface_peer import Deface
 
@@ -41,12 +42,12 @@ def _run(size: tuple[int, int] | None, cases: Sequence[VideoCase], data: str) ->
             started = time.monotonic()
             left = peer.mask(np.stack([pixels for pixels, _ in clip]))
             spent += time.monotonic() - started
-            result = CaseResult(case.number, case.identity, emitted=len(clip))
+            result = CaseResult(case.number, case.identity)
             for index, (pixels, (raw, truths)) in enumerate(zip(left, clip, strict=True)):
                 result.masked += float((pixels == 0).all(axis=2).mean()) / len(clip)
                 shown = [truth for truth in truths if truth.judged]
                 result.control = max([result.control, *(judge.uncovered(raw, truth) for truth in shown)])
-                result.add(index, [judge.uncovered(pixels, truth) for truth in shown])
+                result.add(index, [judge.uncovered(pixels, truth) for truth in shown], judge.LEAK)
             results.append(result)
             if done % 10 == 0:
                 print(f"{name}: {done}/{len(cases)}", flush=True)
@@ -69,7 +70,7 @@ def markdown(ours: Sequence[CaseResult], peers: Sequence[PeerResult]) -> str:
 
 
 def _row(name: str, results: Sequence[CaseResult], speed: float | None) -> list[str]:
-    leaking, cases = sum(map(leaked, results)), len(results)
+    leaking, cases = sum(result.leaked for result in results), len(results)
     shown = sum(result.judged for result in results)
     return [
         name,

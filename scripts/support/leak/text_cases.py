@@ -60,6 +60,11 @@ def rounds(values: Sequence[Value], rng: np.random.Generator) -> Iterator[Value]
         yield from (values[i] for i in rng.permutation(len(values)))
 
 
+def turns_of(values: Sequence[Value], rng: np.random.Generator) -> Iterator[Value]:
+    """`rounds` of a chance of their own: how far one dimension is gone through moves no other."""
+    return rounds(values, np.random.default_rng(rng.integers(1 << 31)))
+
+
 def cases(sources: Mapping[str, Sequence[str]], count: int = COUNT, seed: int = 6) -> list[TextCase]:
     """The first ``count`` cases.
 
@@ -70,14 +75,11 @@ def cases(sources: Mapping[str, Sequence[str]], count: int = COUNT, seed: int = 
     """
     rng = np.random.default_rng(seed)
 
-    def turns(values: Sequence[Value]) -> Iterator[Value]:
-        return rounds(values, np.random.default_rng(rng.integers(1 << 31)))
-
     scripts, sizes, contrasts, strokes, layouts = (
-        turns(tuple(each)) for each in (FONTS, SIZES, CONTRASTS, STROKES, LAYOUTS)
+        turns_of(tuple(each), rng) for each in (FONTS, SIZES, CONTRASTS, STROKES, LAYOUTS)
     )
-    fonts = {script: turns(tuple(kinds)) for script, kinds in FONTS.items()}
-    images = {kind: turns(names) for kind, names in sorted(sources.items())}
+    fonts = {script: turns_of(tuple(kinds), rng) for script, kinds in FONTS.items()}
+    images = {kind: turns_of(names, rng) for kind, names in sorted(sources.items())}
     result = []
     for number in range(count):
         script, layout = str(next(scripts)), str(next(layouts))
