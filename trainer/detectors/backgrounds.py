@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from trainer.detectors.picture import Picture, Rng
 from trainer.phantoms import procedural
+from trainer.phantoms.drawing import PARTS
 
 SIDE = 384
 
@@ -27,9 +28,18 @@ def photographs() -> list[Picture]:
 
 
 def scans(count: int, seed: int) -> list[Picture]:
-    """Drawn heads, chests and sections, as on a monitor. Images of patients would ask for privacy."""
-    drawn = [procedural.sample(np.random.default_rng((seed, n)), "detailed")[0] for n in range(count)]
-    return [np.repeat(each[:, :, None], 3, axis=2) for each in drawn]
+    """Drawn heads, chests and sections, as on a monitor. Images of patients would ask for privacy.
+
+    Those with letters are left out: a background shows nothing that a detector is to find.
+    """
+    drawn: list[Picture] = []
+    number = 0
+    while len(drawn) < count:
+        image, _, parts = procedural.sample(np.random.default_rng((seed, number)), "detailed")
+        number += 1
+        if not parts[PARTS.index("device_or_text")].any():
+            drawn.append(np.repeat(image[:, :, None], 3, axis=2))
+    return drawn
 
 
 class Places:
@@ -39,17 +49,24 @@ class Places:
         photos: photographs without faces.
         scans: medical images.
         parts: what some leaves are filled with.
+        scanned: share of backgrounds that are a medical image alone.
     """
 
-    def __init__(self, photos: Sequence[Picture], scans: Sequence[Picture], parts: Sequence[Picture]) -> None:
-        self._photos, self._scans, self._parts = photos, scans, parts
+    def __init__(
+        self,
+        photos: Sequence[Picture],
+        scans: Sequence[Picture],
+        parts: Sequence[Picture],
+        scanned: float = 0.1,
+    ) -> None:
+        self._photos, self._scans, self._parts, self._scanned = photos, scans, parts, scanned
 
     def draw(self, rng: Rng) -> Picture:
         """One background (SIDE, SIDE, 3)."""
         kind = rng.random()
         if kind < 0.2:
             return _crop(self._photos[int(rng.integers(len(self._photos)))], rng)
-        if kind < 0.3 and self._scans:
+        if kind < 0.2 + self._scanned and self._scans:
             return _crop(self._scans[int(rng.integers(len(self._scans)))], rng)
         return self._leaves(rng)
 
@@ -76,8 +93,10 @@ class Places:
         kind = rng.random()
         if kind < 0.25:
             return _gradient(rng)
-        if kind < 0.4:
+        if kind < 0.33:
             return _noise(rng)
+        if kind < 0.4:
+            return _winding(rng)
         if kind < 0.5:
             return _pebbles(rng)
         if kind < 0.6:
@@ -171,6 +190,23 @@ def _blades(rng: Rng) -> Picture:
         end = (int(x + reach * np.cos(turn)), int(y + reach * np.sin(turn)))
         cv2.line(image, (x, y), end, (base * rng.uniform(0.4, 1.3)).tolist(), thick, cv2.LINE_AA)
     return image
+
+
+def _winding(rng: Rng) -> Picture:
+    """Ridges of one width that wind, branch and end: folds of a brain, trabeculae, vessels, speckle."""
+    width, squeeze = np.exp(rng.uniform(np.log(4), np.log(60))), rng.uniform(0.25, 1)
+    angle = rng.uniform(0, np.pi)
+    y, x = np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None]
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    octaves = np.log2(np.maximum(np.hypot(along * squeeze, across), 1e-6) * width)
+    band = np.exp(-((octaves / rng.uniform(0.25, 0.8)) ** 2))
+    waves = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((SIDE, SIDE))) * band, (SIDE, SIDE))
+    ridges = np.tanh(waves / waves.std() * np.exp(rng.uniform(-1, 1.5)))[:, :, None]
+    ridges = ridges if rng.random() < 0.5 else np.abs(ridges)
+    shade = cv2.resize(rng.uniform(0.4, 1, (4, 4)), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)[:, :, None]
+    colour = rng.uniform(80, 320) * (np.ones(3) if rng.random() < 0.7 else rng.uniform(0.6, 1, 3))
+    depth = rng.uniform(0.15, 0.9)
+    return np.asarray(np.clip(colour * shade * (1 - depth + depth * ridges), 0, 255), np.uint8)
 
 
 def _stripes(rng: Rng) -> Picture:

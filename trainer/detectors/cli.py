@@ -11,7 +11,7 @@ from typing import Any
 
 from trainer.detectors.faces import portraits
 
-STEPS = 10000
+STEPS = {"faces": 10000, "text": 7000}
 _WEIGHTS = Path("edge/anonymize/data")
 
 
@@ -31,10 +31,11 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     faces.set_defaults(run=_faces)
     text = sub.add_parser(
         "text",
-        help="train the box's detector of text in a room from drawn lines",
-        description="Draw lines in eight scripts on drawn places and train the detector on them. Fonts are "
+        help="train the box's own text detector from drawn lines",
+        description="Draw lines in eight scripts, bar codes and matrix codes on drawn places, beside what "
+        "only looks like strokes, and train the detector on them. Fonts are "
         "the machine's: Debian's fonts-noto-core, fonts-noto-cjk and fonts-dejavu. "
-        "About two hours on two cores. Then put the digest that it prints into edge/anonymize/models.py.",
+        "Less than an hour on two cores. Then put the digest that it prints into edge/anonymize/models.py.",
     )
     text.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"), help="folder of fonts")
     _common(text, "text")
@@ -44,7 +45,8 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def _common(each: argparse.ArgumentParser, name: str) -> None:
     each.add_argument("--out", type=Path, default=_WEIGHTS / f"{name}.onnx", help="file to write")
     each.add_argument("--force", action="store_true", help="overwrite a file that is there already")
-    each.add_argument("--steps", type=int, default=STEPS, help=f"steps of 32 pictures; default {STEPS}")
+    steps = STEPS[name]
+    each.add_argument("--steps", type=int, default=steps, help=f"steps of 32 pictures; default {steps}")
     each.add_argument("--seed", type=int, default=1)
     each.add_argument(
         "--checkpoint",

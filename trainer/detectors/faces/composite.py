@@ -19,6 +19,8 @@ from trainer.detectors.picture import Picture, Rng
 
 SMALLEST, LARGEST = 4.5, 140.0
 """Radii of faces, in pixels."""
+SMALL, _SMALL_MORE = 24.0, 0.25
+"""So many faces more are at most so large: there are few pixels to tell them by."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,9 @@ def draw(people: People, place: Picture, rng: Rng, size: int) -> Sample:
     scene = place[top : top + size, left : left + size].astype(np.float32)
     scene = np.clip(scene * np.exp(rng.uniform(-0.8, 0.3)), 0, 255)
     faces: list[Face] = []
-    for _ in range(int(rng.choice(5, p=(0.24, 0.38, 0.19, 0.1, 0.09)))):
-        radius = float(np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST))))
+    for _ in range(int(rng.choice(5, p=(0.22, 0.32, 0.2, 0.13, 0.13)))):
+        largest = SMALL if rng.random() < _SMALL_MORE else LARGEST
+        radius = float(np.exp(rng.uniform(np.log(SMALLEST), np.log(largest))))
         if faces and radius > 60:
             radius = radius / 4
         x, y = rng.uniform(-0.2 * radius, size + 0.2 * radius, 2)

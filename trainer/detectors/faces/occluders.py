@@ -23,9 +23,25 @@ def _axes(points: Points) -> tuple[Points, Points, Points, float]:
     return eyes, np.array([down[1], -down[0]], np.float32), down, distance
 
 
-def _polygon(image: Picture, points: Points, shape: list[tuple[float, float]], colour: NDArray[np.float64],
-             opacity: float = 1.0) -> None:  # fmt: skip
-    """Fill a polygon given in distances of eyes and mouth, (right, down) of the middle of the eyes."""
+Shape = list[tuple[float, float]]
+
+
+def _cloth(image: Picture, points: Points, shape: Shape, colour: NDArray[np.float64], rng: Rng) -> None:
+    """Fill a polygon with cloth: folds in one direction or the other, and a weave."""
+    rows, columns = image.shape[:2]
+    folds = rng.standard_normal(tuple(int(n) for n in rng.integers(2, 14, 2))).astype(np.float32)
+    shade = cv2.resize(folds, (columns, rows), interpolation=cv2.INTER_CUBIC) * rng.uniform(0, 0.14)
+    weave = rng.standard_normal((rows, columns), dtype=np.float32) * rng.uniform(0, 0.05)
+    _polygon(image, points, shape, colour * (1 + shade + weave)[:, :, None])
+
+
+def _polygon(
+    image: Picture, points: Points, shape: Shape, colour: NDArray[np.floating], opacity: float = 1.0
+) -> None:
+    """Fill a polygon given in distances of eyes and mouth, (right, down) of the middle of the eyes.
+
+    ``colour`` is one (3,) or one for each pixel of the image.
+    """
     eyes, right, down, distance = _axes(points)
     corners = np.array([eyes + distance * (x * right + y * down) for x, y in shape])
     mask = np.zeros(image.shape[:2], np.uint8)
@@ -40,7 +56,7 @@ def surgical_mask(image: Picture, points: Points, rng: Rng) -> None:
     colour = rng.choice([[160, 200, 225], [235, 238, 240], [150, 205, 190], [40, 40, 45]]).astype(float)
     top, wide = rng.uniform(0.25, 0.55), rng.uniform(0.75, 1.0)
     shape = [(-wide, top), (0, top - 0.12), (wide, top), (0.8 * wide, 1.45), (0, 1.75), (-0.8 * wide, 1.45)]
-    _polygon(image, points, shape, colour + rng.uniform(-20, 20, 3))
+    _cloth(image, points, shape, colour + rng.uniform(-20, 20, 3), rng)
 
 
 def oxygen(image: Picture, points: Points, rng: Rng) -> None:
@@ -81,14 +97,13 @@ def hand(image: Picture, points: Points, rng: Rng) -> None:
 def pillow(image: Picture, points: Points, rng: Rng) -> None:
     """Cloth over one side of the face, up to its middle."""
     side, reach = rng.choice([-1.0, 1.0]), rng.uniform(0.05, 0.75)
-    lean = rng.uniform(-0.3, 0.3)
-    shape = [
-        (side * (reach + lean), -3.0),
-        (side * 4.0, -3.0),
-        (side * 4.0, 4.0),
-        (side * (reach - lean), 4.0),
+    lean, wave = rng.uniform(-0.3, 0.3), rng.uniform(0, 0.12)
+    downs = np.linspace(-3.0, 4.0, 15)
+    edge = [
+        (side * (reach + lean * (0.5 - down) / 3.5 + wave * rng.standard_normal()), down) for down in downs
     ]
-    _polygon(image, points, shape, rng.uniform(120, 250) + rng.uniform(-25, 25, 3))
+    shape = [*edge, (side * 4.0, 4.0), (side * 4.0, -3.0)]
+    _cloth(image, points, shape, rng.uniform(120, 250) + rng.uniform(-25, 25, 3), rng)
 
 
 def blanket(image: Picture, points: Points, rng: Rng) -> None:
@@ -100,7 +115,7 @@ def blanket(image: Picture, points: Points, rng: Rng) -> None:
         (4.0, 5.0),
         (-4.0, 5.0),
     ]
-    _polygon(image, points, shape, rng.uniform(40, 250, 3))
+    _cloth(image, points, shape, rng.uniform(40, 250, 3), rng)
 
 
 def bandage(image: Picture, points: Points, rng: Rng) -> None:
@@ -108,7 +123,7 @@ def bandage(image: Picture, points: Points, rng: Rng) -> None:
     low = rng.uniform(-0.9, -0.25)
     slant = rng.uniform(-0.5, 0.5)
     shape = [(-3.0, low - slant), (3.0, low + slant), (3.0, -3.0), (-3.0, -3.0)]
-    _polygon(image, points, shape, rng.uniform(80, 250) + rng.uniform(-30, 30, 3))
+    _cloth(image, points, shape, rng.uniform(80, 250) + rng.uniform(-30, 30, 3), rng)
 
 
 def glasses(image: Picture, points: Points, rng: Rng) -> None:

@@ -14,6 +14,8 @@ from trainer.detectors.faces.portraits import Portrait
 from trainer.detectors.picture import Picture, Rng
 
 Points = NDArray[np.float32]
+_COVERS = (0.38, 0.45, 0.17)
+"""Shares of persons with no, one and two things over a part of the face."""
 
 
 class People:
@@ -40,8 +42,8 @@ class People:
         if rng.random() < 0.4:
             pixels, matte, points = _bent(pixels, matte, points, rng)
         pixels = _shaded(_coloured(pixels, rng), points, rng)
-        if rng.random() < 0.5:
-            pixels = np.ascontiguousarray(pixels)
+        pixels = np.ascontiguousarray(pixels)
+        for _ in range(int(rng.choice(3, p=_COVERS))):
             occluders.KINDS[int(rng.integers(len(occluders.KINDS)))](pixels, points, rng)
         return pixels, matte, points
 

@@ -13,7 +13,7 @@ from trainer.detectors.text import composite, targets
 from trainer.detectors.text.writing import Writing
 
 _PLACES = 1500
-_SCANS = 120
+_SCANS = 400
 _RECENT = 64
 """Each picture is seen a second time, turned; of so many recent ones."""
 
@@ -30,7 +30,8 @@ class Lines:
 
     def __init__(self, writing: Writing, seed: int, size: int, places: int = _PLACES) -> None:
         self._writing, self._size = writing, size
-        drawn = backgrounds.Places(backgrounds.photographs(), backgrounds.scans(_SCANS, seed), [])
+        scans = backgrounds.scans(_SCANS, seed)
+        drawn = backgrounds.Places(backgrounds.photographs(), scans, scans, scanned=0.25)
         self._places = [drawn.draw(np.random.default_rng((seed, 1 << 42, n))) for n in range(places)]
         self._recent: deque[composite.Sample] = deque(maxlen=_RECENT)
 

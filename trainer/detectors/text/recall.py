@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.anonymize.geometry import paint
 from edge.anonymize.models import Weights
-from edge.anonymize.text.room import RoomTextDetector
+from edge.anonymize.text.any_script import AnyScriptDetector
 from trainer.detectors import backgrounds
 from trainer.detectors.text import composite
 from trainer.detectors.text.writing import Writing
@@ -26,7 +26,7 @@ def measure(
         pictures: how many.
         size: their side in pixels.
     """
-    detector = RoomTextDetector(Weights("text", b"", model.read_bytes()))
+    detector = AnyScriptDetector(Weights("text", b"", model.read_bytes()))
     places = backgrounds.Places(backgrounds.photographs(), [], [])
     covered = text = whole = with_text = spilled = bare = 0
     for number in range(pictures):
@@ -34,7 +34,7 @@ def measure(
         sample = composite.draw(writing, places.draw(rng), rng, size)
         mask = np.zeros((size, size), bool)
         paint(mask, detector.glance(sample.pixels, size))
-        truth = sample.text > 0
+        truth = sample.heights >= composite.LEGIBLE
         covered, text = covered + int((mask & truth).sum()), text + int(truth.sum())
         if truth.any():
             with_text += 1
