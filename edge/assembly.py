@@ -18,7 +18,9 @@ from edge.anonymize.layout.screen import ScreenAnonymizer
 from edge.anonymize.layout.still import still_of
 from edge.anonymize.proof.budget import Budget
 from edge.anonymize.proof.examiner import Examiner, Watch
+from edge.anonymize.proof.kept_canary import KeptCanary
 from edge.anonymize.scanner.anonymizer import ScannerAnonymizer
+from edge.anonymize.self_test import SelfTest
 from edge.classify.classifier import Classifier, ModelError, load_classifier
 from edge.classify.finding import FindingMaker
 from edge.enroll import SIGNING_KEY
@@ -34,6 +36,7 @@ from edge.pipeline.leaks import LeakDesk
 from edge.pipeline.live import CameraAnonymizer as CameraGate
 from edge.pipeline.post import Post
 from edge.pipeline.receipts import ReceiptMaker
+from edge.pipeline.scanner import STREAM as SCANNER
 from edge.pipeline.scanner import ScannerAnonymizer as ScannerGate
 from edge.pipeline.series import SeriesDesk
 from edge.settings import Inbox, Settings, SettingsError, Source
@@ -137,7 +140,14 @@ class Box:
 
     def scanner_gate(self) -> ScannerGate:
         """The anonymization gate for scanner frames."""
-        return ScannerAnonymizer(self.settings.anonymize, self.detectors)
+
+        def singer(_: SelfTest, key: int) -> KeptCanary:
+            # Faces are looked for in pictures alone: an object of a scanner shows none.
+            return KeptCanary(SCANNER, gate.again, key, faces=False)
+
+        self._watches[SCANNER] = self._examiner.watch_kept(SCANNER, singer)
+        gate = ScannerAnonymizer(self.settings.anonymize, self.detectors, witness=self._watches[SCANNER])
+        return gate
 
     def camera_gate(self, source: Source) -> CameraGate:
         """The anonymization gate for one camera, video or grabber."""
@@ -177,7 +187,11 @@ class Box:
         return sight_of(source, self._switch)
 
     def _screen_gate(self, source: Source) -> ScreenAnonymizer:
-        return ScreenAnonymizer(
+        def singer(_: SelfTest, key: int) -> KeptCanary:
+            return KeptCanary(source.name, gate.again, key, faces=True)
+
+        self._watches[source.name] = self._examiner.watch_kept(source.name, singer)
+        gate = ScreenAnonymizer(
             source,
             self.settings.anonymize,
             self.detectors,
@@ -186,7 +200,9 @@ class Box:
             tell=lambda news: tell_layout(self.post, news),
             realtime=is_realtime(source),
             clock=time.monotonic_ns,
+            witness=self._watches[source.name],
         )
+        return gate
 
     def _layouts_of(self, source: Source) -> Layouts:
         return Layouts(source.layouts, self.settings.box.site, self.directory.current, self._versions)

@@ -75,8 +75,9 @@ def _learn(args: argparse.Namespace) -> int:
 
     try:
         frames = samples.read(args.samples)
-        text = load_detectors(Anonymize()).text
-        proposal = learn(frames, [text.find(frame) for frame in frames], args.name, args.version)
+        texts = load_detectors(Anonymize()).texts
+        found = [[box for finder in texts for box in finder.find(frame)] for frame in frames]
+        proposal = learn(frames, found, args.name, args.version)
         shown = picture.draw(proposal, frames[0], digest(proposal.template))
         _write(args.out, encode(proposal.template))
         _write(_picture_of(args.out), png(shown))

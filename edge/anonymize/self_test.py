@@ -15,7 +15,7 @@ import numpy as np
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable
-from edge.anonymize.text.ppocr import GLANCE_SIDE
+from edge.anonymize.text.any_script import GLANCE_SIDE
 from edge.imaging.frames import Pixels
 from edge.messages import SuppressReason
 
@@ -74,7 +74,8 @@ def run(detectors: Detectors, width: int, *, second: bool = False) -> SuppressRe
                 return "self_test_failed"
         scene, text = known_text()
         # Images are looked at one way and video another: both must find it.
-        looks = (detectors.text.find(scene), detectors.text.glance(scene, GLANCE_SIDE))
+        looks = [finder.find(scene) for finder in detectors.texts]
+        looks.append(detectors.any_script.glance(scene, GLANCE_SIDE))
     except DetectorUnavailable:
         return "detector_failed"
     return None if all(_covers(found, text) for found in looks) else "self_test_failed"

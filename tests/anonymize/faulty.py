@@ -51,7 +51,7 @@ class NoText:
 
 
 def with_fault(detectors, fault):
-    return replace(detectors, faces=Marked(detectors.faces, fault), text=NoText(detectors.text))
+    return replace(detectors, faces=Marked(detectors.faces, fault), any_script=NoText(detectors.any_script))
 
 
 def replayed(camera, scenes, before=lambda index: None):

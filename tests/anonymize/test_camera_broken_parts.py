@@ -82,7 +82,7 @@ def test_a_model_file_swapped_while_the_camera_runs_changes_nothing_and_is_refus
     scenes, tmp_path, monkeypatch
 ):
     files = {}
-    for known in (models.ROTATION_FREE, models.CENTERFACE, models.PP_OCR_DET):
+    for known in (models.ROTATION_FREE, models.CENTERFACE, models.PP_OCR_DET, models.ANY_SCRIPT):
         files[known.name] = tmp_path / f"{known.name}.onnx"
         shutil.copy(models.locate(known), files[known.name])
     monkeypatch.setattr(models, "locate", lambda known, path=None: files[known.name])
@@ -99,7 +99,7 @@ def test_a_model_file_swapped_while_the_camera_runs_changes_nothing_and_is_refus
         return CameraAnonymizer(SOURCE, Anonymize(), detectors, realtime=False)
 
     some = scenes[:12]
-    out = replayed(camera(replace(loaded, text=NoText(loaded.text))), some, swap)
+    out = replayed(camera(replace(loaded, any_script=NoText(loaded.any_script))), some, swap)
     assert leaks(out, some) == []
     assert len(clean(out)) == 12
     used = [use for item in clean(out) for use in item.receipt.detectors if use.name == loaded.faces.name]
@@ -113,7 +113,7 @@ def test_a_camera_turned_by_90_degrees_while_it_runs_shows_no_face(detectors, fa
     """Turned about its axis, on its mount; the frames keep their shape."""
     made = list(moving(face, 40, 4, turned=lambda i: min(90, max(0, i - 14) * step)))
     assert control_finds_all(made)
-    real = replace(detectors, text=NoText(detectors.text))
+    real = replace(detectors, any_script=NoText(detectors.any_script))
     out = replayed(CameraAnonymizer(SOURCE, Anonymize(), real, realtime=False), made)
     assert leaks(out, made) == []
     assert {item.index for item in clean(out)} >= set(range(10))  # it saw before, and sees again

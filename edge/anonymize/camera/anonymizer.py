@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -24,26 +23,34 @@ from edge.anonymize.camera.scan import face_look
 from edge.anonymize.camera.track import Glimpse, bracket, face_masks
 from edge.anonymize.consent.sight import Sight, sight_of
 from edge.anonymize.detectors import Detectors
-from edge.anonymize.faces.finder import shrink
+from edge.anonymize.faces.finder import FaceFinder, shrink
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
 from edge.anonymize.geometry import Box, fill_boxes, paint
 from edge.anonymize.self_test import SelfTest
-from edge.anonymize.text.ppocr import GLANCE_SIDE
+from edge.anonymize.text.any_script import GLANCE_SIDE
+from edge.anonymize.text.finder import TextFinder
+from edge.anonymize.witness import Witness
 from edge.imaging.frames import CleanFrame, Pixels, RawFrame
 from edge.imaging.perspective import Quad, find_quad, rectified_size, rectify
 from edge.messages import SuppressReason
 from edge.settings import Anonymize, Source
 
-POLICY = "camera-2"
+POLICY = "camera-3"
 AHEAD = 2
 """Looks at later frames that a frame waits for, even if it was looked at itself."""
 _AHEAD_S = 0.25
 """Longest that they may take; a slow source waits for one."""
+_NEWEST = 0.1
+"""Share of the last interval between frames in the running mean of them."""
+_LONGEST_STEP_NS = 500_000_000
+"""A longer one is a pause, and no rate of a camera."""
 TEXT_EVERY = 24
 """Text is looked for on every n-th frame, and when the scene changes."""
 _PERSON = 1.5
 """How much larger than a face's mask the part is in which change is taken for the person's motion."""
 _TEXTS_KEPT = 24
+_SWAY = 6.0
+"""Pixels of the frame beside a text: what stands still for the eye may sway between looks."""
 _AROUND = 0.08
 """Share of the frame round its kept part that is looked at, too: a face half inside is known by the rest."""
 TEXT_MAX_AGE_NS = 3_000_000_000
@@ -52,19 +59,6 @@ _MAX_PENDING = 90
 """Frames that may wait; beyond it the oldest is held back (memory is bounded)."""
 
 Outcome = CleanFrame | Held
-
-
-class Witness(Protocol):
-    """Standing proof, as this room sees it (`edge.anonymize.proof`). Both calls return at once."""
-
-    def obstacle(self) -> SuppressReason | None:
-        """Why nothing of this source may leave now, or None."""
-
-    def passed(self, pixels: Pixels, masks: list[Box], outcome: Outcome, self_test: SelfTest) -> None:
-        """See a frame as it came, its masks, and what became of it; ``pixels`` are never written into."""
-
-    def forget(self) -> None:
-        """Drop what was kept of frames: the source was blinded."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -123,13 +117,12 @@ class CameraAnonymizer:
         # A replay's clock tells when a frame was read, not how the scene moves: there the looks are bound
         # to every n-th frame, and their age in time says nothing.
         max_age_ns = int(settings.max_detection_age * 1e9) if realtime else _REPLAY_MAX_AGE_NS
-        self._every = max(1, round(settings.face_interval * source.rate))
-        self._ahead = AHEAD if AHEAD * self._every / source.rate <= _AHEAD_S else 1
+        self._step_ns = 1e9 / source.rate
         self._policy = Policy(
             name=f"{POLICY}/{source.looks_at}",
             needs=(
                 Need(detectors.faces.name, max_age_ns, sides="both"),
-                Need(detectors.text.name, max(max_age_ns, TEXT_MAX_AGE_NS), sides="one"),
+                Need(detectors.any_script.name, max(max_age_ns, TEXT_MAX_AGE_NS), sides="one"),
             ),
             self_test_max_age_ns=self._self_test.max_age_ns,
             max_wait_ns=self._delay_ns + int(settings.max_detection_age * 1e9) if realtime else None,
@@ -138,7 +131,7 @@ class CameraAnonymizer:
         self._faces = Looker("faces", self._tested(face_look(detectors.faces)), threaded=realtime)
         self._texts = Looker(
             "text",
-            lambda job: detectors.text.glance(job.image, GLANCE_SIDE),
+            lambda job: detectors.any_script.glance(job.image, GLANCE_SIDE),
             threaded=realtime,
             keep=_TEXTS_KEPT,
         )
@@ -164,10 +157,13 @@ class CameraAnonymizer:
             self._faces.forget()
             self._texts.forget()
             self._count = 0
+        elif self._realtime and self._last_ns >= 0:  # a camera may be slower than it was asked to be
+            step_ns = min(where.captured_ns - self._last_ns, _LONGEST_STEP_NS)
+            self._step_ns += (step_ns - self._step_ns) * _NEWEST
         self._last_ns = where.captured_ns
         waiting = self._waiting(pixels, where)
         self._pending.append(waiting)
-        if self._count % self._every == 0:
+        if self._count % self._every() == 0:
             self._faces.submit(self._face_job(waiting))
         if self._count % TEXT_EVERY == 0:
             self._texts.submit(self._text_job(waiting))
@@ -218,10 +214,15 @@ class CameraAnonymizer:
             for item in out
         ]
 
+    def _every(self) -> int:
+        """Faces are looked for on every n-th frame."""
+        return max(1, round(self._settings.face_interval * 1e9 / self._step_ns))
+
     def _seen_ahead(self, waiting: _Waiting, faces: list[Glimpse]) -> bool:
         """Whether looks at later frames are there: what one look misses, the next ones find."""
         at_ns = waiting.where.captured_ns
-        return sum(g.at_ns > at_ns and g.shape == waiting.shape for g in faces) >= self._ahead
+        wanted = AHEAD if AHEAD * self._every() * self._step_ns <= _AHEAD_S * 1e9 else 1
+        return sum(g.at_ns > at_ns and g.shape == waiting.shape for g in faces) >= wanted
 
     def flush(self) -> list[Outcome]:
         """The rest, at the end of a stream: a last look at the last frame brackets those before it."""
@@ -385,7 +386,7 @@ class CameraAnonymizer:
             obstacle = obstacle or "film_not_found"
         if covering is None:
             obstacle = obstacle or "no_bracket"
-        texts = covering or []
+        texts, detectors = covering or [], self._detectors
         around, count = face_masks(faces, at_ns, waiting.shape, self._settings.mask_scale)
         lines = [_grow(box) for g in texts for box in g.boxes]
         masks = [*around, *lines]
@@ -414,8 +415,8 @@ class CameraAnonymizer:
         evidence = Evidence(
             arrived_ns=waiting.arrived_ns,
             looks=(
-                _look(self._detectors.faces.name, self._detectors.faces.sha256, faces, waiting, count),
-                _look(self._detectors.text.name, self._detectors.text.sha256, texts, waiting, len(lines)),
+                _look(detectors.faces, faces, waiting, count),
+                _look(detectors.any_script, texts, waiting, len(lines)),
             ),
             obstacle=obstacle,
             self_test=reason,
@@ -432,12 +433,12 @@ class CameraAnonymizer:
         return outcome
 
 
-def _look(name: str, sha256: bytes, glimpses: list[Glimpse], waiting: _Waiting, found: int) -> Look:
+def _look(detector: FaceFinder | TextFinder, glimpses: list[Glimpse], waiting: _Waiting, found: int) -> Look:
     at_ns = waiting.where.captured_ns
     before, after = bracket(glimpses, at_ns, waiting.shape)
     return Look(
-        name=name,
-        sha256=sha256,
+        name=detector.name,
+        sha256=detector.sha256,
         before_ns=None if before is None else at_ns - before.at_ns,
         after_ns=None if after is None else after.at_ns - at_ns,
         found=found,
@@ -445,8 +446,7 @@ def _look(name: str, sha256: bytes, glimpses: list[Glimpse], waiting: _Waiting, 
 
 
 def _grow(box: Box) -> Box:
-    side = min(box.width, box.height)
-    return box.padded(max(6.0, 0.5 * side), max(6.0, 0.35 * side))
+    return box.padded(_SWAY, _SWAY)
 
 
 def _give_back(raw: RawFrame) -> None:

@@ -23,9 +23,9 @@ _MOST = 400
 """Finds in one picture that are looked at further; noise alone gives more."""
 _LARGEST = 7.0
 """Log of the radius, in cells, beyond which a value is no size."""
-_SMALL, _LARGE, _DUE = 25.0, 60.0, 0.15
-"""From which radius, in pixels that are looked at, a find has to score higher, up to which, and by how
-much: a large face shows enough of itself, and anatomy on a monitor is large."""
+_RADII, _DUE = (12.0, 24.0, 60.0), (0.0, 0.10, 0.25)
+"""How much higher a find has to score, by its radius in pixels that are looked at: a large face shows enough
+of itself, a false one costs as much as it covers, and anatomy on a monitor is large."""
 
 
 class RotationFreeDetector:
@@ -38,7 +38,7 @@ class RotationFreeDetector:
         threads: threads of the CPU that one look may take.
     """
 
-    def __init__(self, weights: Weights, sure: float = 0.25, unsure: float = 0.1, threads: int = 1) -> None:
+    def __init__(self, weights: Weights, sure: float = 0.15, unsure: float = 0.1, threads: int = 1) -> None:
         self.name = weights.name
         self.sha256 = weights.sha256
         self.sure, self.unsure = sure, min(sure, unsure)
@@ -85,7 +85,7 @@ def decode(maps: NDArray[np.float32], least: float) -> list[Box]:
         radius = STRIDE * float(np.exp(min(float(size[row, column]), _LARGEST)))
         x = STRIDE * (column + 0.5 + float(right[row, column]))
         y = STRIDE * (row + 0.5 + float(down[row, column]))
-        due = _DUE * min(1.0, max(0.0, (radius - _SMALL) / (_LARGE - _SMALL)))
+        due = float(np.interp(radius, _RADII, _DUE))
         if score - due >= least:
             boxes.append(Box(x - radius, y - radius, x + radius, y + radius, float(score) - due))
     return suppress_overlaps(boxes)

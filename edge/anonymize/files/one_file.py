@@ -16,15 +16,16 @@ from edge.anonymize.files.head_series import HeadSeries
 from edge.anonymize.files.names import Names
 from edge.anonymize.files.original import Original
 from edge.anonymize.files.report import FileHeld, FileReport, io_reason
-from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, decide
+from edge.anonymize.gate import Evidence, Held, Look, Policy, decide
 from edge.anonymize.headers import clean as headers
 from edge.anonymize.headers.remap import Remap
 from edge.anonymize.models import DetectorUnavailable
+from edge.anonymize.scanner.anonymizer import still_policy
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.decoded import DecodeLimits, Undecodable
 from edge.settings import Anonymize, Source
 
-POLICY = "file-2"
+POLICY = "file-3"
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,8 @@ class FileAnonymizer:
         self._self_test = SelfTest(
             detectors, how.settings.self_test_every, how.settings.face_width, second=True
         )
-        text, *faces = (Need(d.name, max_age_ns=0) for d in detectors.thorough)
-        self._scanner_policy = Policy(POLICY, (text,), self._self_test.max_age_ns)
-        self._picture_policy = Policy(POLICY, (text, *faces), self._self_test.max_age_ns)
+        self._scanner_policy = still_policy(POLICY, detectors.texts, self._self_test)
+        self._picture_policy = still_policy(POLICY, detectors.thorough, self._self_test)
 
     def self_test(self) -> str | None:
         """Look for the known face and the known text if it is time; why nothing may leave, or None."""
@@ -144,8 +144,9 @@ class FileAnonymizer:
         report.defaced = looked.cut is not None
         report.frames, report.texts = looked.burned_in.frames, looked.burned_in.texts
         report.masked_share = looked.masked_share
-        text = self._detectors.text
-        evidence = self._evidence((text,), looked.kept_share, looked.masked_share, looked.burned_in.left)
+        evidence = self._evidence(
+            self._detectors.texts, looked.kept_share, looked.masked_share, looked.burned_in.left
+        )
         self._decide(evidence, self._scanner_policy)
         remap = Remap(self._how.key, headers.patient_of(header))
         written = staged.write(copy, dicom_object.encode(looked, remap, self._how.options))

@@ -12,14 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import dropwhile
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge.anonymize.camera.looker import Job, Looker
 from edge.anonymize.camera.track import Glimpse, bracket, face_masks, match
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.gate import Look, Where
-from edge.anonymize.geometry import Box, paint
+from edge.anonymize.geometry import Box
 from edge.anonymize.layout.kept import Kept
 from edge.anonymize.layout.match import Recognized
 from edge.anonymize.scanner.anonymizer import FACE_WIDTH, find_names, grow_text
@@ -163,10 +160,10 @@ class Looks:
 
     # --- what they say of one frame -----------------------------------------------------------------
 
-    def mask(
+    def masks(
         self, waiting: Waiting, seen: Seen, scale: float, max_age_ns: int
-    ) -> tuple[NDArray[np.bool_], int, int]:
-        """Where faces and text stand in what is kept of a frame (rows, columns); how many of either.
+    ) -> tuple[list[Box], list[Box], int]:
+        """Faces and texts in what is kept of a frame, in its pixels, and how many faces these are.
 
         Text is masked where any look of the scene, at most ``max_age_ns`` away, found it: the detector
         flickers, and what stands in a scene stays. Faces as in video, see `face_masks`.
@@ -177,16 +174,14 @@ class Looks:
         before, after = waiting.around(near)
         if before is not None and after is not None:  # a label that is dragged: its way, too
             lines += [a.hull(b) for a, b in match(before.boxes, after.boxes)]
-        mask: NDArray[np.bool_] = np.zeros(waiting.shape, bool)
-        paint(mask, [*faces, *lines])
-        return mask & waiting.kept.inside, count, len(lines)
+        return list(faces), lines, count
 
-    def evidence(self, waiting: Waiting, seen: Seen, faces: int, texts: int) -> tuple[Look, Look]:
+    def evidence(self, waiting: Waiting, seen: Seen, faces: int, texts: int) -> tuple[Look, ...]:
         """How fresh the looks at a frame's scene were, for the gate."""
         detectors = self._detectors
         return (
             _look(detectors.faces.name, detectors.faces.sha256, waiting, seen.faces, faces),
-            _look(detectors.text.name, detectors.text.sha256, waiting, seen.texts, texts),
+            *(_look(d.name, d.sha256, waiting, seen.texts, texts) for d in detectors.texts),
         )
 
 

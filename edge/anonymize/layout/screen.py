@@ -15,19 +15,20 @@ import numpy as np
 
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit
-from edge.anonymize.geometry import fill_flat
+from edge.anonymize.geometry import Box, fill_flat, paint
 from edge.anonymize.layout.herald import Herald, LayoutNews
 from edge.anonymize.layout.kept import cut, goes_on
 from edge.anonymize.layout.looks import Looks, Scene, Seen, Waiting
-from edge.anonymize.layout.match import Confirmed, recognize
+from edge.anonymize.layout.match import Confirmed, Recognized, recognize
 from edge.anonymize.scanner.anonymizer import FACE_WIDTH
 from edge.anonymize.self_test import SelfTest
-from edge.imaging.frames import CleanFrame, RawFrame
+from edge.anonymize.witness import Witness
+from edge.imaging.frames import CleanFrame, RawFrame, Region
 from edge.imaging.layout_template import LAYOUT
 from edge.messages import SuppressReason
 from edge.settings import Anonymize, Source
 
-POLICY = "screen-1"
+POLICY = "screen-2"
 _LOOK_EVERY_S = 0.5
 _DELAY_NS = 3_000_000_000
 """Longest that a frame waits for its looks; beyond it, it is held back."""
@@ -51,6 +52,7 @@ class ScreenAnonymizer:
         tell: told when a known layout is shown and when no longer.
         realtime: True for a live source, False for a replay as fast as possible, see `CameraAnonymizer`.
         clock: CLOCK_MONOTONIC in ns, that of ``RawFrame.captured_ns``.
+        witness: who sees each frame of known layout, and may stop the source; see `Witness`.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class ScreenAnonymizer:
         *,
         realtime: bool = True,
         clock: Callable[[], int] = time.monotonic_ns,
+        witness: Witness | None = None,
     ) -> None:
+        self._witness = witness
         self._detectors, self._layouts = detectors, layouts
         self._herald = Herald(source.name, keep, tell)
         self._scale = settings.mask_scale
@@ -77,13 +81,14 @@ class ScreenAnonymizer:
             needs=(
                 Need(LAYOUT, 0),
                 Need(detectors.faces.name, self._max_age_ns),
-                Need(detectors.text.name, self._max_age_ns),
+                *(Need(finder.name, self._max_age_ns) for finder in detectors.texts),
             ),
             self_test_max_age_ns=self._self_test.max_age_ns,
             max_wait_ns=2 * _DELAY_NS if realtime else None,
         )
         self._looks = self._new_looks(threaded=realtime)
         self._pending: deque[Waiting | Held] = deque()
+        self._shown: Recognized | None = None
         self._last: Waiting | None = None
         """The frame before, if its layout was known and more may follow it."""
         self._last_ns = -1
@@ -116,6 +121,7 @@ class ScreenAnonymizer:
     def _take(self, raw: RawFrame, where: Where) -> Waiting | Held:
         known, decision = recognize(self._layouts(), raw.pixels)
         self._herald.see(raw, known, decision, self._clock())
+        self._shown = known
         if known is None:
             return where.held("unknown_layout")
         kept, last = cut(raw.pixels, known.regions), self._last
@@ -142,7 +148,7 @@ class ScreenAnonymizer:
                 if not (covered or late or seen.failed or len(self._pending) > _MAX_PENDING):
                     break
                 obstacle: SuppressReason | None = None if covered else "no_bracket"
-                out.append(self._clean(head, seen, "detector_failed" if seen.failed else obstacle))
+                out.append(self._pass(head, seen, "detector_failed" if seen.failed else obstacle))
             self._pending.popleft()
         return out
 
@@ -156,7 +162,7 @@ class ScreenAnonymizer:
             out += self.poll()
         seen = self._looks.seen()
         for head in self._pending:
-            out.append(head if isinstance(head, Held) else self._clean(head, seen, "no_bracket"))
+            out.append(head if isinstance(head, Held) else self._pass(head, seen, "no_bracket"))
         self._pending.clear()
         return out
 
@@ -167,20 +173,53 @@ class ScreenAnonymizer:
 
     def clean(self, raw: RawFrame) -> Outcome:
         """Clean one frame by itself, in the caller's thread: one that a person released from quarantine."""
-        where = Where.of(raw)
         known, _ = recognize(self._layouts(), raw.pixels)
         if known is None:
-            return where.held("unknown_layout")
+            return Where.of(raw).held("unknown_layout")
+        return self._by_itself(raw, known, self._standing())
+
+    def again(self, raw: RawFrame, regions: Sequence[Region]) -> Outcome:
+        """Clean a frame of which nothing but ``regions`` is there, whatever the standing: for canaries.
+
+        It has no chrome to be known by: it counts as of the layout that was shown last.
+        """
+        known = self._shown
+        if known is None or known.regions != tuple(regions):
+            return Where.of(raw).held("unknown_layout")
+        return self._by_itself(raw, known, None)
+
+    def _by_itself(self, raw: RawFrame, known: Recognized, standing: SuppressReason | None) -> Outcome:
+        where = Where.of(raw)
         scene = Scene(where.captured_ns, where.captured_ns)
         alone = Waiting(cut(raw.pixels, known.regions), known, where, self._clock(), scene)
         looks = self._new_looks(threaded=False)
         looks.go_on([alone], None)
         seen = looks.seen()
-        return self._clean(alone, seen, "detector_failed" if seen.failed else None)
+        outcome, _ = self._clean(alone, seen, "detector_failed" if seen.failed else None, standing)
+        return outcome
 
-    def _clean(self, waiting: Waiting, seen: Seen, obstacle: SuppressReason | None) -> Outcome:
+    def _standing(self) -> SuppressReason | None:
+        return None if self._witness is None else self._witness.obstacle()
+
+    def _pass(self, waiting: Waiting, seen: Seen, obstacle: SuppressReason | None) -> Outcome:
+        """A frame on its way out, seen by the witness."""
+        if self._witness is None:
+            return self._clean(waiting, seen, obstacle, None)[0]
         kept = waiting.kept
-        mask, faces, texts = self._looks.mask(waiting, seen, self._scale, self._max_age_ns)
+        before = kept.on_black()
+        outcome, masks = self._clean(waiting, seen, obstacle, self._witness.obstacle())
+        masks = [box.shifted(kept.left, kept.top) for box in masks]
+        self._witness.passed(before, masks, outcome, self._self_test, waiting.known.regions)
+        return outcome
+
+    def _clean(
+        self, waiting: Waiting, seen: Seen, obstacle: SuppressReason | None, standing: SuppressReason | None
+    ) -> tuple[Outcome, list[Box]]:
+        kept = waiting.kept
+        faces, texts, count = self._looks.masks(waiting, seen, self._scale, self._max_age_ns)
+        mask = np.zeros(waiting.shape, bool)
+        paint(mask, [*faces, *texts])
+        mask &= kept.inside
         if faces or texts:
             fill_flat(kept.pixels, mask)
         reason, ran_ns = self._self_test.state()
@@ -188,14 +227,16 @@ class ScreenAnonymizer:
             arrived_ns=waiting.arrived_ns,
             looks=(
                 Look(LAYOUT, waiting.known.layout.sha256, 0, 0),
-                *self._looks.evidence(waiting, seen, faces, texts),
+                *self._looks.evidence(waiting, seen, count, len(texts)),
             ),
             obstacle=obstacle,
             self_test=reason,
             self_test_ns=ran_ns,
             kept_share=kept.share,
             masked_share=int(np.count_nonzero(mask)) / max(1, int(np.count_nonzero(kept.inside))),
-            faces=faces,
-            texts=texts,
+            faces=count,
+            texts=len(texts),
+            standing=standing,
         )
-        return emit(kept.on_black(), waiting.where, evidence, self._policy, self._clock())
+        outcome = emit(kept.on_black(), waiting.where, evidence, self._policy, self._clock())
+        return outcome, [*faces, *texts]

@@ -12,21 +12,25 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from edge.anonymize.camera.anonymizer import Outcome
 from edge.anonymize.detectors import Detectors
 from edge.anonymize.geometry import Box
-from edge.anonymize.proof.canary import Canary, Material, Result
+from edge.anonymize.proof.canary import Canary, Material, Result, Singer
 from edge.anonymize.proof.consequences import Consequences, Meter
 from edge.anonymize.proof.pace import Pace
 from edge.anonymize.proof.recall import Recall
 from edge.anonymize.proof.second_look import SecondLook
 from edge.anonymize.self_test import SelfTest
-from edge.imaging.frames import CleanFrame, Pixels
+from edge.imaging.frames import CleanFrame, Pixels, Region
 from edge.messages import CanaryRecall, SuppressReason
 from edge.settings import Anonymize, Proof, Source
 
 log = logging.getLogger(__name__)
+
+MakeSinger = Callable[[SelfTest, int], Singer]
+"""Makes what plants a source's canaries, from its self-test and a key."""
 
 _SOONER = 6
 """After a miss the next canary comes so many times sooner."""
@@ -41,13 +45,13 @@ _NO_GAP_S = 3.0
 class Watch:
     """One source's standing proof; the `Witness` of its anonymizer. Made by `Examiner.watch`."""
 
-    def __init__(self, source: Source, examiner: Examiner) -> None:
-        self.name = source.name
+    def __init__(self, name: str, examiner: Examiner, singer: MakeSinger, *, second: bool) -> None:
+        self.name, self._second = name, second
         self._faces, self._texts = Recall(), Recall()
         self.faces, self.texts = _told(self._faces), _told(self._texts)
         self.second_looks = 0
-        self._source, self._examiner = source, examiner
-        self._canary: Canary | None = None
+        self._examiner, self._make_singer = examiner, singer
+        self._canary: Singer | None = None
         self._canary_due = float("-inf")
         self._material: Material | None = None
         self._left: CleanFrame | None = None
@@ -69,17 +73,25 @@ class Watch:
         limit = _UNPROVEN_PERIODS * self._examiner.proof.canary_every + _UNPROVEN_S
         return self._low or self._unproven_s > limit
 
-    def passed(self, pixels: Pixels, masks: list[Box], outcome: Outcome, self_test: SelfTest) -> None:
+    def passed(
+        self,
+        pixels: Pixels,
+        masks: list[Box],
+        outcome: Outcome,
+        self_test: SelfTest,
+        regions: tuple[Region, ...] = (),
+    ) -> None:
         """Take what is due from a frame that came by."""
         now, examiner, given = self._examiner.clock(), self._examiner, False
         if self._canary is None:
-            self._canary = examiner.canary(self._source, self_test)
+            # Under a key that nobody knows beforehand.
+            self._canary = self._make_singer(self_test, secrets.randbits(64))
         if self._material is None and now >= self._canary_due:
-            self._material, given = Material(pixels, outcome.captured_ns, masks), True
+            self._material, given = Material(pixels, outcome.captured_ns, masks, regions), True
         if isinstance(outcome, CleanFrame):
             self._unproven_s += min(now - self._left_at, _NO_GAP_S)
             self._left_at = now
-            if self._left is None and examiner.pace.due(now):
+            if self._second and self._left is None and examiner.pace.due(now):
                 self._left, given = outcome, True
         if given:
             examiner.wake()
@@ -195,17 +207,25 @@ class Examiner:
         self._thread = threading.Thread(target=self._run, name="proof", daemon=True)
 
     def watch(self, source: Source) -> Watch:
-        """The standing proof of one source, to be given to its anonymizer; starts the thread."""
-        watch = Watch(source, self)
+        """The standing proof of a camera or video, to be given to its anonymizer; starts the thread."""
+        singer = partial(Canary, source, self._anonymize, self._detectors)
+        return self._started(Watch(source.name, self, singer, second=True))
+
+    def watch_kept(self, name: str, singer: MakeSinger) -> Watch:
+        """That of a screen or of the scanner. Their fill is not black, by which a second look tells a mask.
+
+        Args:
+            name: of the source.
+            singer: makes what plants its canaries.
+        """
+        return self._started(Watch(name, self, singer, second=False))
+
+    def _started(self, watch: Watch) -> Watch:
         with self._change:
             self._watches.append(watch)
             if self._thread.ident is None and not self._stopped:
                 self._thread.start()
         return watch
-
-    def canary(self, source: Source, self_test: SelfTest) -> Canary:
-        """The canary of one source, under a key that nobody knows beforehand."""
-        return Canary(source, self._anonymize, self._detectors, self_test, secrets.randbits(64))
 
     def wake(self) -> None:
         """Something waits."""

@@ -32,6 +32,8 @@ _HEAD = ((80, 76), (58, 70))
 """The ellipse of the picture that is pasted: centre and half axes."""
 _LETTERS = (22.0, 40.0)
 """Height of a capital letter, in pixels at 720 rows."""
+_LEAST = 14.0
+"""Height of a capital letter in pixels, at least: in a small frame it would be nobody's to read."""
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX)
 _TRIES = 60
 _ROOM = 12
@@ -55,7 +57,13 @@ def generator(key: int, number: int) -> np.random.Generator:
 
 
 def plant(
-    pixels: Pixels, area: NDArray[np.float32], taken: Iterable[Box], draw: np.random.Generator
+    pixels: Pixels,
+    area: NDArray[np.float32],
+    taken: Iterable[Box],
+    draw: np.random.Generator,
+    *,
+    faces: bool = True,
+    texts: bool = True,
 ) -> Planted:
     """A copy of a frame with a face and a text where nothing is masked.
 
@@ -64,6 +72,8 @@ def plant(
         area: corners of the part that is kept, (4, 2), x and y in pixels; convex.
         taken: masks of the frame: what is planted below one would be covered without being found.
         draw: see `generator`.
+        faces: whether a face is planted.
+        texts: whether a text is.
 
     Raises:
         DetectorUnavailable: the known face is missing from the installation.
@@ -72,11 +82,11 @@ def plant(
     unit = scene.shape[0] / _ROWS
     near = [box.padded(_ROOM, _ROOM) for box in taken]
     face = text = None
-    place = _somewhere(area, near, draw, lambda _: _head(unit, draw))
+    place = _somewhere(area, near, draw, lambda _: _head(unit, draw)) if faces else None
     if place is not None:
         near.append(place.box.padded(_ROOM, _ROOM))
         face = place.paste(scene)
-    place = _somewhere(area, near, draw, lambda tight: _name(unit, draw, tight=tight))
+    place = _somewhere(area, near, draw, lambda tight: _name(unit, draw, tight=tight)) if texts else None
     if place is not None:
         text = place.paste(scene)
     return Planted(scene, face, text)
@@ -178,7 +188,7 @@ def _name(unit: float, draw: np.random.Generator, *, tight: bool) -> _Thing:
     letters, digits = list(string.ascii_uppercase), list(string.digits)
     words = "^".join("".join(draw.choice(letters, draw.integers(4, 9))) for _ in range(2))
     line = words[:5] if tight else f"{words} {''.join(draw.choice(digits, 4))}"
-    height = (_LETTERS[0] if tight else draw.uniform(*_LETTERS)) * unit
+    height = max(_LEAST, (_LETTERS[0] if tight else draw.uniform(*_LETTERS)) * unit)
     font = _FONTS[int(draw.integers(len(_FONTS)))]
     scale = height / 22.0  # a capital of the Hershey fonts is 21 to 22 pixels high at scale 1
     thick = max(1, round(height / draw.uniform(8, 13)))

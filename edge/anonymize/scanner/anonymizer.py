@@ -11,23 +11,27 @@ looked for and masked, too. Of text, markers alone may stay (see `markers`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.anonymize.detectors import Detectors
+from edge.anonymize.faces.finder import FaceFinder
 from edge.anonymize.gate import Evidence, Held, Look, Need, Policy, Where, emit, take_identity
 from edge.anonymize.geometry import Box, fill, fill_boxes, fill_flat, paint, suppress_overlaps
 from edge.anonymize.scanner.devices import annotation
 from edge.anonymize.scanner.markers import markers
 from edge.anonymize.self_test import SelfTest
+from edge.anonymize.text.finder import TextFinder
+from edge.anonymize.witness import Witness
 from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
 from edge.messages import SuppressReason
 from edge.settings import Anonymize
 
-POLICY = "scanner-1"
-PICTURE_POLICY = "picture-1"
+POLICY = "scanner-2"
+PICTURE_POLICY = "picture-2"
 """Of a picture that came without a DICOM header."""
 FACE_WIDTH = 640
 """Width in pixels at which faces are looked for in a picture: there is time, and no second frame."""
@@ -35,6 +39,8 @@ FACE_WIDTH = 640
 WHOLE_FRAME = frozenset({"CR", "CT", "DX", "IO", "MG", "MR", "NM", "PT", "PX", "RF", "XA"})
 """Modalities (PS3.3 C.7.3.1.1.1) whose images are the acquisition itself, without a screen around it."""
 
+_LEAST_ROOM = 256
+"""Pixels of a frame's shorter side from which on a canary has room in it; smaller ones have no witness."""
 _ROUNDS = 3
 """Look, fill, look again, at most so often: what a fill uncovers is filled too, or the frame is held."""
 
@@ -91,7 +97,7 @@ def find_names(pixels: Pixels, detectors: Detectors) -> list[Box]:
     Raises:
         DetectorUnavailable: the text detector failed.
     """
-    return _names(pixels, detectors.text.find(pixels))
+    return _names(pixels, detectors)
 
 
 def mask_found(
@@ -123,7 +129,7 @@ def mask_found(
         fill_flat(pixels, result.mask | covered)
         result.texts += len(found)
         near = [box.padded(*[min(box.width, box.height)] * 2) for box in touched]
-        again = _names(pixels, detectors.text.find(pixels, near))
+        again = _names(pixels, detectors, near)
         found = [box for box in again if any(box.touches(other) for other in near)]
     result.left = len(found)
     return result
@@ -135,9 +141,15 @@ def _inside(box: Box, mask: NDArray[np.bool_]) -> bool:
     return not (alone & ~mask).any()
 
 
-def _names(pixels: Pixels, found: list[Box]) -> list[Box]:
+def _names(pixels: Pixels, detectors: Detectors, within: list[Box] | None = None) -> list[Box]:
+    found = [box for finder in detectors.texts for box in finder.find(pixels, within)]
     kept = markers(pixels, found)
     return [box for box in found if box not in kept]
+
+
+def still_policy(name: str, looked: Sequence[TextFinder | FaceFinder], test: SelfTest) -> Policy:
+    """The policy of what stands still: each of ``looked`` must have looked at that very picture."""
+    return Policy(name, tuple(Need(d.name, max_age_ns=0) for d in looked), test.max_age_ns)
 
 
 class ScannerAnonymizer:
@@ -147,18 +159,23 @@ class ScannerAnonymizer:
         settings: the section ``[anonymize]``.
         detectors: what looks for faces and text; see `load_detectors`.
         clock: CLOCK_MONOTONIC in ns.
+        witness: who sees each frame with room for a canary, and may stop the scanner; see `Witness`.
     """
 
     def __init__(
-        self, settings: Anonymize, detectors: Detectors, clock: Callable[[], int] = time.monotonic_ns
+        self,
+        settings: Anonymize,
+        detectors: Detectors,
+        clock: Callable[[], int] = time.monotonic_ns,
+        witness: Witness | None = None,
     ) -> None:
+        self._witness = witness
         self._detectors = detectors
         self._clock = clock
         self._self_test = SelfTest(detectors, settings.self_test_every, settings.face_width, second=True)
         self._mask_scale = settings.mask_scale
-        text, *faces = (Need(d.name, max_age_ns=0) for d in detectors.thorough)
-        self._policy = Policy(POLICY, (text,), self._self_test.max_age_ns)
-        self._picture_policy = Policy(PICTURE_POLICY, (text, *faces), self._self_test.max_age_ns)
+        self._policy = still_policy(POLICY, detectors.texts, self._self_test)
+        self._picture_policy = still_policy(PICTURE_POLICY, detectors.thorough, self._self_test)
         self._self_test.run_if_due(clock())
 
     def clean(self, raw: RawFrame) -> CleanFrame | Held:
@@ -168,10 +185,33 @@ class ScannerAnonymizer:
         if raw.release is not None:
             raw.release()
         self._self_test.run_if_due(self._clock())
+        regions = kept_regions(where.acquisition, *pixels.shape[:2])
         # Every DICOM object has an Identity, if an empty one; a still never has.
-        return self._clean(pixels, where, picture=take_identity(raw) is None)
+        picture = take_identity(raw) is None
+        if self._witness is None:
+            return self._clean(pixels, where, regions, None, picture=picture)[0]
+        before = pixels.copy()
+        outcome, mask = self._clean(pixels, where, regions, self._witness.obstacle(), picture=picture)
+        if regions is not None and min(mask.shape) >= _LEAST_ROOM:
+            fill(before, ~_inside_of(regions, mask.shape))
+            self._witness.passed(before, _boxes_of(mask), outcome, self._self_test, regions)
+        return outcome
 
-    def _clean(self, pixels: Pixels, where: Where, *, picture: bool) -> CleanFrame | Held:
+    def again(self, raw: RawFrame, regions: Sequence[Region]) -> CleanFrame | Held:
+        """Clean a frame of which ``regions`` are kept, whatever the standing of the source: for canaries."""
+        pixels: Pixels = np.array(raw.pixels, dtype=np.uint8, order="C")
+        return self._clean(pixels, Where.of(raw), tuple(regions), None, picture=False)[0]
+
+    def _clean(
+        self,
+        pixels: Pixels,
+        where: Where,
+        regions: tuple[Region, ...] | None,
+        standing: SuppressReason | None,
+        *,
+        picture: bool,
+    ) -> tuple[CleanFrame | Held, NDArray[np.bool_]]:
+        """The outcome, and what was masked, (rows, columns)."""
         rows, columns = pixels.shape[:2]
         obstacle: SuppressReason | None = None
         texts = TextMask(rows, columns)
@@ -179,12 +219,10 @@ class ScannerAnonymizer:
         kept = np.zeros((rows, columns), bool)
         covered = np.zeros((rows, columns), bool)
         faces: list[Box] = []
-        regions = kept_regions(where.acquisition, rows, columns)
         if regions is None:
             obstacle = "unknown_layout"
         elif self._self_test.state()[0] is None:
-            for region in regions:
-                kept[region.top : region.bottom, region.left : region.right] = True
+            kept = _inside_of(regions, (rows, columns))
             fill(pixels, ~kept)
             try:
                 if picture:
@@ -200,7 +238,8 @@ class ScannerAnonymizer:
                 known = annotation(where.acquisition, rows, columns)
                 fill(pixels, known)
                 covered |= known
-                looks += (Look(self._detectors.text.name, self._detectors.text.sha256, 0, 0, texts.texts),)
+                # What several text detectors found is one finding: all of them must have looked.
+                looks += tuple(Look(d.name, d.sha256, 0, 0, texts.texts) for d in self._detectors.texts)
             except Exception:  # noqa: BLE001  # whatever went wrong, no complete look was had
                 obstacle = "detector_failed"
         area = int(kept.sum())
@@ -216,6 +255,21 @@ class ScannerAnonymizer:
             faces=len(faces),
             texts=texts.texts,
             text_left=texts.left,
+            standing=standing,
         )
         policy = self._picture_policy if picture else self._policy
-        return emit(pixels, where, evidence, policy, self._clock())
+        return emit(pixels, where, evidence, policy, self._clock()), texts.mask | covered
+
+
+def _inside_of(regions: Sequence[Region], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    inside: NDArray[np.bool_] = np.zeros(shape, bool)
+    for region in regions:
+        inside[region.top : region.bottom, region.left : region.right] = True
+    return inside
+
+
+def _boxes_of(mask: NDArray[np.bool_]) -> list[Box]:
+    """The smallest boxes around the connected parts of a mask."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    corners = ((int(left), int(top), int(wide), int(high)) for left, top, wide, high, _ in stats[1:count])
+    return [Box(left, top, left + wide, top + high) for left, top, wide, high in corners]

@@ -18,13 +18,15 @@ _BLOB, _LETTER = 1.5, 2.5
 """Longer side by shorter: of a shape that is no word, at most; of the narrowest letter, with its margin."""
 _APART = 1.5
 """Sizes of a glyph around it in which nothing else may stand: letters of one word are nearer."""
+_WIDER = 2.5
+"""How much wider one detector's box of a glyph may be than another's that it holds."""
 _MOST = 4
 
 
 def markers(image: Pixels, found: list[Box]) -> list[Box]:
     """Those of ``found`` that may stay, none if there are too many.
 
-    Boxes of one glyph that was found twice (in two tiles, at two scales) count as one.
+    Boxes of one glyph that was found twice (in two tiles, at two scales, by two detectors) count as one.
 
     Args:
         image: display values in which they were found.
@@ -33,12 +35,17 @@ def markers(image: Pixels, found: list[Box]) -> list[Box]:
     ink = [box for box in found if glyph.is_written(image, box)]
     alone = [box for box in found if not any(_beside(box, other) for other in ink)]
     single = [box for box in alone if _is_single(image, box)]
-    kept = [box for box in single if all(twin in single for twin in found if _same(box, twin))]
+    kept = [box for box in alone if _holds_one([twin for twin in found if _same(box, twin)], alone, single)]
     places: list[Box] = []
     for box in kept:
         if not any(_same(box, place) for place in places):
             places.append(box)
     return kept if len(places) <= _MOST else []
+
+
+def _holds_one(twins: list[Box], alone: list[Box], single: list[Box]) -> bool:
+    """Whether the tightest box of a glyph is a marker's, and none of them has anything beside it."""
+    return min(twins, key=lambda twin: twin.width * twin.height) in single and all(t in alone for t in twins)
 
 
 def _is_single(image: Pixels, box: Box) -> bool:
@@ -53,4 +60,7 @@ def _beside(box: Box, other: Box) -> bool:
 
 
 def _same(a: Box, b: Box) -> bool:
-    return a is b or a.overlap(b) > 0.4
+    if a is b or a.overlap(b) > 0.4:
+        return True
+    sides = sorted(max(box.width, box.height) for box in (a, b))
+    return a.shared(b) > 0.8 and sides[1] <= _WIDER * sides[0]

@@ -7,8 +7,6 @@ connected parts of that map, grown back. It finds text and cannot read it: the p
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +14,9 @@ from numpy.typing import NDArray
 from edge.anonymize.faces.finder import rgb
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable, Weights, session
+from edge.anonymize.text.finder import BORDER, look_everywhere, look_once
 from edge.imaging.frames import Pixels
 
-TILE = 640
-"""Longest side of one pass, in pixels: cost and memory are bounded whatever the image."""
-_OVERLAP = 96
 _MULTIPLE = 32
 _LARGEST_LINE = 0.10
 """A short text is no thicker than this share of the image's shorter side, its margin included.
@@ -30,57 +26,6 @@ blobs for huge letters. A name in letters that large would be long.
 """
 _SMALLEST_LIMIT = 16
 _LONG = 3.0
-_BORDER = 16
-"""Pixels added around a tile: text that touches the edge of a picture is missed without them."""
-_EDGE = 32
-"""Gray levels that a stroke differs from its surroundings, at least, for anyone to read it."""
-
-
-GLANCE_SIDE = 640
-"""Longest side in pixels at which video is looked at for text."""
-
-
-class TextFinder(Protocol):
-    """What finds text. ``sha256`` names its weights in the receipt."""
-
-    name: str
-    sha256: bytes
-
-    def find(self, image: Pixels, within: list[Box] | None = None) -> list[Box]:
-        """Boxes of text in the pixels of ``image``; see `TextDetector.find`."""
-        ...
-
-    def glance(self, image: Pixels, side: int) -> list[Box]:
-        """Boxes of text by one pass; see `TextDetector.glance`."""
-        ...
-
-
-def scales(rows: int, columns: int) -> tuple[float, ...]:
-    """At which sizes an image is looked at: small ones enlarged, large ones also as a whole.
-
-    A line of text must be neither below about 8 pixels nor so high that no tile holds it.
-    """
-    longest = max(rows, columns)
-    if longest < 256:
-        return (min(4.0, (TILE - 2 * _BORDER) / longest),)
-    if longest < TILE:
-        return ((TILE - 2 * _BORDER) / longest,)
-    if longest <= 1024:
-        return (1.0,)
-    return (1.0, TILE / longest)
-
-
-def tiles(rows: int, columns: int) -> list[tuple[int, int, int, int]]:
-    """Tiles (left, top, right, bottom) of at most `TILE` a side that cover the image and overlap."""
-
-    def cuts(length: int) -> list[tuple[int, int]]:
-        if length <= TILE:
-            return [(0, length)]
-        count = -(-(length - _OVERLAP) // (TILE - _OVERLAP))
-        step = (length - TILE) / (count - 1)
-        return [(round(i * step), round(i * step) + TILE) for i in range(count)]
-
-    return [(left, top, right, bottom) for top, bottom in cuts(rows) for left, right in cuts(columns)]
 
 
 def lines(probability: NDArray[np.float32], threshold: float, mean: float, unclip: float) -> list[Box]:
@@ -130,56 +75,24 @@ class TextDetector:
         self._input = self._session.get_inputs()[0].name
 
     def find(self, image: Pixels, within: list[Box] | None = None) -> list[Box]:
-        """Boxes of text in the pixels of ``image`` (rows, columns[, 3]), RGB or gray.
-
-        Args:
-            image: display values.
-            within: if given, only tiles that touch one of these boxes are looked at.
-
-        Raises:
-            DetectorUnavailable: the network failed.
-        """
-        found: list[Box] = []
-        rows, columns = image.shape[:2]
-        for scale in scales(rows, columns):
-            size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-            how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-            sized = image if scale == 1.0 else _resize(image, size, how)
-            x, y = columns / size[0], rows / size[1]
-            for left, top, right, bottom in tiles(size[1], size[0]):
-                place = Box(left, top, right, bottom).scaled(x, y)
-                if within is not None and not any(place.touches(box) for box in within):
-                    continue
-                tile = sized[top:bottom, left:right]
-                if not has_strokes(tile):
-                    continue
-                found += [box.shifted(left, top).scaled(x, y) for box in self._look(tile)]
-        return [box for box in found if is_line(box, rows, columns)]
+        """Boxes of text in the pixels of ``image``; see `TextFinder.find`."""
+        return _lines_of(look_everywhere(image, within, self._look), image)
 
     def glance(self, image: Pixels, side: int) -> list[Box]:
-        """Boxes of text by one pass over the whole image, at most ``side`` pixels long; for video.
-
-        Raises:
-            DetectorUnavailable: the network failed.
-        """
-        rows, columns = image.shape[:2]
-        scale = min(1.0, side / max(rows, columns))
-        size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-        sized = _resize(image, size, cv2.INTER_AREA) if scale < 1 else image
-        found = [box.scaled(columns / size[0], rows / size[1]) for box in self._look(sized)]
-        return [box for box in found if is_line(box, rows, columns)]
+        """Boxes of text by one pass; see `TextFinder.glance`."""
+        return _lines_of(look_once(image, side, self._look), image)
 
     def _look(self, tile: Pixels) -> list[Box]:
         rows, columns = tile.shape[:2]
-        down, across = -(rows + 2 * _BORDER) % _MULTIPLE, -(columns + 2 * _BORDER) % _MULTIPLE
+        down, across = -(rows + 2 * BORDER) % _MULTIPLE, -(columns + 2 * BORDER) % _MULTIPLE
         image = rgb(tile)
         rim = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
         padded = cv2.copyMakeBorder(
             image,
-            _BORDER,
-            _BORDER + down,
-            _BORDER,
-            _BORDER + across,
+            BORDER,
+            BORDER + down,
+            BORDER,
+            BORDER + across,
             cv2.BORDER_CONSTANT,
             value=np.median(rim, axis=0).tolist(),
         )
@@ -189,7 +102,7 @@ class TextDetector:
             (probability,) = self._session.run(None, {self._input: blob})
         except Exception as error:  # whatever ONNX Runtime raises, no look was had
             raise DetectorUnavailable("the text detector failed") from error
-        inside = probability[0, 0, _BORDER : _BORDER + rows, _BORDER : _BORDER + columns]
+        inside = probability[0, 0, BORDER : BORDER + rows, BORDER : BORDER + columns]
         return lines(inside, self._threshold, self._mean, self._unclip)
 
 
@@ -199,16 +112,5 @@ def is_line(box: Box, rows: int, columns: int) -> bool:
     return min(box.width, box.height) <= thickest or box.elongation >= _LONG
 
 
-def _resize(image: Pixels, size: tuple[int, int], how: int) -> Pixels:
-    return np.asarray(cv2.resize(image, size, interpolation=how), dtype=np.uint8)
-
-
-def has_strokes(tile: Pixels) -> bool:
-    """Whether anything in ``tile`` could be the strokes of a letter.
-
-    A word has some 40 pixels or more at which the values change by `_EDGE` gray levels within 5
-    pixels. A tile without them needs no look by the network.
-    """
-    gray = tile if tile.ndim == 2 else tile.max(axis=2)
-    change = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8))
-    return int(np.count_nonzero(change >= _EDGE)) >= 40
+def _lines_of(found: list[Box], image: Pixels) -> list[Box]:
+    return [box for box in found if is_line(box, *image.shape[:2])]

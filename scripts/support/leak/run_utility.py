@@ -1,7 +1,7 @@
 """What masking costs: the shipped classifier's labels on real images, before and after, must be the same.
 
-The images come as a scanner's objects, without a label planted: what is masked in them is what the text
-detector takes for text, rightly or not.
+The images go through the room of live scanner frames, without a label planted: what is masked in them is what
+the text detectors take for text, rightly or not.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.anonymize.files.one_file import FileAnonymizer
+from edge.anonymize.detectors import load_detectors
+from edge.anonymize.gate import Held
+from edge.anonymize.scanner.anonymizer import ScannerAnonymizer
 from edge.classify.decide import decide
 from edge.classify.onnx_cpu import OnnxCpuClassifier
-from edge.imaging import dicom
 from edge.imaging.bundle import Bundle
-from edge.imaging.decoded import DecodeLimits
-from support.leak import judge, objects, sources, words
-from support.leak.canvas import Screen
+from edge.imaging.frames import Acquisition, Identity, Pixels, RawFrame
+from edge.settings import Anonymize
+from support.leak import judge, sources
 from support.leak.grid import grid
 from support.leak.parallel import in_order
-from support.leak.run_text import anonymized, anonymizer
-from support.leak.screens import Layout
 
 COUNT = 600
 _MODEL = Path(__file__).resolve().parents[3] / "firmware_config"
 _KINDS = {"chest_xray/": ("DX", "xr_chest"), "brain_mri/": ("MR", "mri_brain")}
 """Modality, and group of classes of the shipped bundle, of the images below a folder."""
+_NOBODY = Identity("", "", "", "", "", "")
+"""Every DICOM object has one, if an empty one; what has none is a photograph to this room."""
 
 
 @dataclass(frozen=True)
@@ -71,32 +72,29 @@ def images(data: Path, count: int = COUNT) -> list[Image]:
 
 
 @cache
-def _stage() -> tuple[FileAnonymizer, Bundle, OnnxCpuClassifier]:
+def _stage() -> tuple[ScannerAnonymizer, Bundle, OnnxCpuClassifier]:
     bundle = Bundle.load(_MODEL / "model", _MODEL / "model-root.json")
-    return anonymizer(), bundle, OnnxCpuClassifier(bundle)
+    return ScannerAnonymizer(Anonymize(), load_detectors(Anonymize())), bundle, OnnxCpuClassifier(bundle)
 
 
 def compare(image: Image, data: str) -> Compared:
     """One image with and without masks."""
-    ours, _, _ = _stage()
+    scanner, _, _ = _stage()
     kind = next(kind for kind in _KINDS if image.file.startswith(kind))
+    modality, group = _KINDS[kind]
     pixels = sources.image(Path(data), image.file)
-    layout = Layout(lambda canvas, *_: canvas.done(), _KINDS[kind][0], *pixels.shape[:2], "", "")
-    person = words.patient("latin", np.random.default_rng(0))
-    original = objects.encoded(Screen(pixels, [], None, None), layout, person, 0)
-    report, emitted = anonymized(ours, original, ".dcm")
-    if emitted is None:
-        return Compared(kind, image.patient, report.reason or report.outcome, 0.0, None, None)
-    return Compared(
-        kind, image.patient, None, report.masked_share or 0.0, _label(original, kind), _label(emitted, kind)
-    )
+    raw = RawFrame(pixels, "utility", 0, 0, 0, Acquisition(modality=modality), _NOBODY)
+    outcome = scanner.clean(raw)
+    if isinstance(outcome, Held):
+        return Compared(kind, image.patient, outcome.reason, 0.0, None, None)
+    masked = outcome.receipt.masked_share
+    return Compared(kind, image.patient, None, masked, _label(pixels, group), _label(outcome.pixels, group))
 
 
-def _label(data: bytes, kind: str) -> str | None:
+def _label(pixels: Pixels, group: str) -> str | None:
     _, bundle, classifier = _stage()
-    frame = dicom.decode(data, DecodeLimits()).frames[0]
-    raw = classifier.run(bundle.preprocessing.to_network_input(frame))
-    return decide(raw.logits[0], raw.features[0], raw.cam[0], _KINDS[kind][1], bundle).label
+    raw = classifier.run(bundle.preprocessing.to_network_input(pixels))
+    return decide(raw.logits[0], raw.features[0], raw.cam[0], group, bundle).label
 
 
 def run_all(chosen: Sequence[Image], data: Path, jobs: int | None = None) -> Iterator[Compared]:
