@@ -47,7 +47,7 @@ class AnyScriptDetector:
         threads: threads of the CPU that one look may take.
     """
 
-    def __init__(self, weights: Weights, score: float = 0.3, sure: float = 0.9, threads: int = 1) -> None:
+    def __init__(self, weights: Weights, score: float = 0.45, sure: float = 0.9, threads: int = 1) -> None:
         self.name = weights.name
         self.sha256 = weights.sha256
         self._score, self._sure = score, sure
