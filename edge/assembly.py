@@ -18,7 +18,7 @@ from edge.anonymize.layout.screen import ScreenAnonymizer
 from edge.anonymize.layout.still import still_of
 from edge.anonymize.proof.budget import Budget
 from edge.anonymize.proof.examiner import Examiner, Watch
-from edge.anonymize.proof.kept_canary import KeptCanary
+from edge.anonymize.proof.screen_canary import ScreenCanary
 from edge.anonymize.scanner.anonymizer import ScannerAnonymizer
 from edge.anonymize.self_test import SelfTest
 from edge.classify.classifier import Classifier, ModelError, load_classifier
@@ -36,7 +36,6 @@ from edge.pipeline.leaks import LeakDesk
 from edge.pipeline.live import CameraAnonymizer as CameraGate
 from edge.pipeline.post import Post
 from edge.pipeline.receipts import ReceiptMaker
-from edge.pipeline.scanner import STREAM as SCANNER
 from edge.pipeline.scanner import ScannerAnonymizer as ScannerGate
 from edge.pipeline.series import SeriesDesk
 from edge.settings import Inbox, Settings, SettingsError, Source
@@ -140,14 +139,7 @@ class Box:
 
     def scanner_gate(self) -> ScannerGate:
         """The anonymization gate for scanner frames."""
-
-        def singer(_: SelfTest, key: int) -> KeptCanary:
-            # Faces are looked for in pictures alone: an object of a scanner shows none.
-            return KeptCanary(SCANNER, gate.again, key, faces=False)
-
-        self._watches[SCANNER] = self._examiner.watch_kept(SCANNER, singer)
-        gate = ScannerAnonymizer(self.settings.anonymize, self.detectors, witness=self._watches[SCANNER])
-        return gate
+        return ScannerAnonymizer(self.settings.anonymize, self.detectors)
 
     def camera_gate(self, source: Source) -> CameraGate:
         """The anonymization gate for one camera, video or grabber."""
@@ -187,10 +179,10 @@ class Box:
         return sight_of(source, self._switch)
 
     def _screen_gate(self, source: Source) -> ScreenAnonymizer:
-        def singer(_: SelfTest, key: int) -> KeptCanary:
-            return KeptCanary(source.name, gate.again, key, faces=True)
+        def singer(_: SelfTest, key: int) -> ScreenCanary:
+            return ScreenCanary(source.name, gate.again, self.detectors, key)
 
-        self._watches[source.name] = self._examiner.watch_kept(source.name, singer)
+        self._watches[source.name] = self._examiner.watch_screen(source.name, singer)
         gate = ScreenAnonymizer(
             source,
             self.settings.anonymize,

@@ -308,7 +308,7 @@ class Proof(Section):
     canary_every: Seconds = Field(
         written("30 s"),
         ge=1,
-        description="How often a known face and a known text are cleaned in a copy of a live frame.",
+        description="How often a known face or a known text, by turns, is cleaned in a copy of a live frame.",
     )
     canary_recall: float = Field(
         0.9,

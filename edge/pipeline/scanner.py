@@ -50,19 +50,11 @@ _PATIENCE = 10.0
 _MOST_OUTCOMES = 500
 """Outcomes of one object that surely fit into one body."""
 _TRANSIENT: frozenset[SuppressReason] = frozenset(
-    {"detector_late", "detector_failed", "self_test_failed", "classifier_failed", "recall_low"}
+    {"detector_late", "detector_failed", "self_test_failed", "classifier_failed"}
 )
 """Reasons that lie with the box and not with the object."""
 _QUARANTINED: frozenset[SuppressReason] = frozenset(
-    {
-        "unreadable",
-        "too_large",
-        "unsupported_syntax",
-        "no_pixels",
-        "unknown_layout",
-        "text_left",
-        "recall_low",
-    }
+    {"unreadable", "too_large", "unsupported_syntax", "no_pixels", "unknown_layout", "text_left"}
 )
 """Reasons for which a person may want to look at the object: it is kept, encrypted, in quarantine."""
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from edge.anonymize.gate import Held
+from edge.anonymize.geometry import Box
 from edge.anonymize.layout.learn import learn
 from edge.anonymize.layout.match import Confirmed
 from edge.anonymize.layout.screen import ScreenAnonymizer
 from edge.anonymize.proof.canary import Material, Result
-from edge.anonymize.proof.kept_canary import KeptCanary
+from edge.anonymize.proof.screen_canary import ScreenCanary
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import Acquisition, CleanFrame, RawFrame
 from edge.settings import Anonymize, Source
@@ -60,12 +61,17 @@ def shown(gate, count=4):
     return out + gate.flush()
 
 
-def sung(detectors, layout, times=3):
+class Everywhere(Blinded):
+    def find(self, image, within=None):
+        return [Box(0, 0, image.shape[1], image.shape[0], elongation=5.0)]
+
+
+def sung(detectors, layout, times=6):
     witness = Seen()
     gate = screen(detectors, layout, witness)
     assert all(isinstance(item, CleanFrame) for item in shown(gate))
     pixels, masks, _, regions = witness.passes[0]
-    canary = KeptCanary("sono", gate.again, 5, faces=True)
+    canary = ScreenCanary("sono", gate.again, detectors, 5)
     return [canary.sing(Material(pixels, 0, masks, regions)) for _ in range(times)]
 
 
@@ -80,14 +86,19 @@ def test_blind_detectors_do_not(detectors, layout):
         def state(self):
             return None, 0
 
-    blind = {name: Blinded(getattr(detectors, name)) for name in ("faces", "text", "any_script")}
+    blind = replace(
+        detectors, **{name: Blinded(getattr(detectors, name)) for name in ("faces", "text", "any_script")}
+    )
     witness = Seen()
-    gate = screen(replace(detectors, **blind), layout, witness)
+    gate = screen(blind, layout, witness)
     gate._self_test = Passing(detectors, 600, 640)
     shown(gate)
     pixels, masks, _, regions = witness.passes[0]
-    canary = KeptCanary("sono", gate.again, 5, faces=True)
-    assert canary.sing(Material(pixels, 0, masks, regions)) == Result(face=False, text=False)
+    canary, material = ScreenCanary("sono", gate.again, blind, 5), Material(pixels, 0, masks, regions)
+    assert [canary.sing(material) for _ in range(2)] == [Result(face=False), Result(text=False)]
+    # A text mask over a face is no find of the face detector.
+    wide = replace(blind, text=Everywhere(detectors.text))
+    assert ScreenCanary("sono", gate.again, wide, 5).sing(material) == Result(face=False)
 
 
 def test_the_witness_sees_nothing_but_what_the_layout_keeps(detectors, layout):
@@ -111,9 +122,8 @@ def test_a_source_that_is_stopped_sends_nothing_but_its_canaries_still_prove(det
     assert {item.reason for item in out if isinstance(item, Held)} == {"recall_low"}
     assert len(out) == 4
     pixels, masks, _, regions = witness.passes[0]
-    assert (
-        KeptCanary("sono", gate.again, 5, faces=True).sing(Material(pixels, 0, masks, regions)).text is True
-    )
+    canary = ScreenCanary("sono", gate.again, detectors, 5)
+    assert canary.sing(Material(pixels, 0, masks, regions)).face is True
 
 
 def test_a_canary_of_another_layout_proves_nothing(detectors, layout):
@@ -122,5 +132,5 @@ def test_a_canary_of_another_layout_proves_nothing(detectors, layout):
     shown(gate)
     pixels, masks, _, regions = witness.passes[0]
     other = tuple(replace(region, left=region.left + 8) for region in regions)
-    assert KeptCanary("sono", gate.again, 5, faces=True).sing(Material(pixels, 0, masks, other)) == Result()
-    assert KeptCanary("sono", gate.again, 5, faces=True).sing(Material(pixels, 0, masks)) == Result()
+    assert ScreenCanary("sono", gate.again, detectors, 5).sing(Material(pixels, 0, masks, other)) == Result()
+    assert ScreenCanary("sono", gate.again, detectors, 5).sing(Material(pixels, 0, masks)) == Result()

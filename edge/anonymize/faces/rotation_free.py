@@ -21,6 +21,8 @@ STRIDE = 4
 MULTIPLE = 64
 _MOST = 400
 """Finds in one picture that are looked at further; noise alone gives more."""
+_DOUBT = 0.10
+"""So much of what is due a find may lack and still be worth a closer look."""
 _LARGEST = 7.0
 """Log of the radius, in cells, beyond which a value is no size."""
 _RADII, _DUE = (12.0, 24.0, 60.0), (0.0, 0.10, 0.25)
@@ -86,6 +88,6 @@ def decode(maps: NDArray[np.float32], least: float) -> list[Box]:
         x = STRIDE * (column + 0.5 + float(right[row, column]))
         y = STRIDE * (row + 0.5 + float(down[row, column]))
         due = float(np.interp(radius, _RADII, _DUE))
-        if score - due >= least:
+        if score - max(0.0, due - _DOUBT) >= least:
             boxes.append(Box(x - radius, y - radius, x + radius, y + radius, float(score) - due))
     return suppress_overlaps(boxes)

@@ -86,7 +86,7 @@ class ScreenAnonymizer:
             self_test_max_age_ns=self._self_test.max_age_ns,
             max_wait_ns=2 * _DELAY_NS if realtime else None,
         )
-        self._looks = self._new_looks(threaded=realtime)
+        self._looks = self._new_looks(detectors, threaded=realtime)
         self._pending: deque[Waiting | Held] = deque()
         self._shown: Recognized | None = None
         self._last: Waiting | None = None
@@ -94,11 +94,11 @@ class ScreenAnonymizer:
         self._last_ns = -1
         self._self_test.run_if_due(clock())
 
-    def _new_looks(self, *, threaded: bool) -> Looks:
+    def _new_looks(self, detectors: Detectors, *, threaded: bool) -> Looks:
         def test() -> None:
             self._self_test.run_if_due(self._clock())
 
-        return Looks(self._detectors, test, self._every, threaded=threaded)
+        return Looks(detectors, test, self._every, threaded=threaded)
 
     def push(self, raw: RawFrame) -> list[Outcome]:
         """Take a frame in, give out those whose wait is over, oldest first."""
@@ -176,9 +176,9 @@ class ScreenAnonymizer:
         known, _ = recognize(self._layouts(), raw.pixels)
         if known is None:
             return Where.of(raw).held("unknown_layout")
-        return self._by_itself(raw, known, self._standing())
+        return self._by_itself(raw, known, self._standing(), self._detectors)
 
-    def again(self, raw: RawFrame, regions: Sequence[Region]) -> Outcome:
+    def again(self, raw: RawFrame, regions: Sequence[Region], detectors: Detectors) -> Outcome:
         """Clean a frame of which nothing but ``regions`` is there, whatever the standing: for canaries.
 
         It has no chrome to be known by: it counts as of the layout that was shown last.
@@ -186,13 +186,15 @@ class ScreenAnonymizer:
         known = self._shown
         if known is None or known.regions != tuple(regions):
             return Where.of(raw).held("unknown_layout")
-        return self._by_itself(raw, known, None)
+        return self._by_itself(raw, known, None, detectors)
 
-    def _by_itself(self, raw: RawFrame, known: Recognized, standing: SuppressReason | None) -> Outcome:
+    def _by_itself(
+        self, raw: RawFrame, known: Recognized, standing: SuppressReason | None, detectors: Detectors
+    ) -> Outcome:
         where = Where.of(raw)
         scene = Scene(where.captured_ns, where.captured_ns)
         alone = Waiting(cut(raw.pixels, known.regions), known, where, self._clock(), scene)
-        looks = self._new_looks(threaded=False)
+        looks = self._new_looks(detectors, threaded=False)
         looks.go_on([alone], None)
         seen = looks.seen()
         outcome, _ = self._clean(alone, seen, "detector_failed" if seen.failed else None, standing)

@@ -69,6 +69,14 @@ class _Unseeing:
     glance = find
 
 
+def by_turns(detectors: Detectors, *, face: bool) -> Detectors:
+    """Those in service, of which only those that look for a face, or for text, find anything."""
+    if not face:
+        return replace(detectors, faces=_Unseeing(detectors.faces))
+    text, any_script = _Unseeing(detectors.text), _Unseeing(detectors.any_script)
+    return replace(detectors, text=text, any_script=any_script)
+
+
 class Canary:
     """The canaries of a camera or video.
 
@@ -92,11 +100,7 @@ class Canary:
         """See `Singer.sing`. Face and text by turns: a mask of one must not hide what the other missed."""
         self._number += 1
         face = self._number % 2 == 1
-        detectors = self._detectors
-        if face:
-            detectors = replace(detectors, any_script=_Unseeing(detectors.any_script))
-        else:
-            detectors = replace(detectors, faces=_Unseeing(detectors.faces))
+        detectors = by_turns(self._detectors, face=face)
         camera = CameraAnonymizer(
             self._source,
             self._settings,

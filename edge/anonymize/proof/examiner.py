@@ -126,7 +126,8 @@ class Watch:
         cpu = time.thread_time() - began
         self._examiner.meter.took("canary_cpu", cpu)
         self._note(result)
-        whole = result.face is not False and result.text is not False
+        # Face and text take turns: what was missed is asked for again soon, until it is covered.
+        whole = all(recall.results[-1:] != (False,) for recall in (self._faces, self._texts))
         every = self._examiner.proof.canary_every / (1 if whole else _SOONER)
         self._canary_due = self._examiner.clock() + max(every, cpu / _CANARY_SHARE)
         self._material = None
@@ -211,8 +212,8 @@ class Examiner:
         singer = partial(Canary, source, self._anonymize, self._detectors)
         return self._started(Watch(source.name, self, singer, second=True))
 
-    def watch_kept(self, name: str, singer: MakeSinger) -> Watch:
-        """That of a screen or of the scanner. Their fill is not black, by which a second look tells a mask.
+    def watch_screen(self, name: str, singer: MakeSinger) -> Watch:
+        """That of a scanner's screen. Its fill is not black, by which a second look tells a mask.
 
         Args:
             name: of the source.

@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +24,6 @@ from edge.anonymize.scanner.devices import annotation
 from edge.anonymize.scanner.markers import markers
 from edge.anonymize.self_test import SelfTest
 from edge.anonymize.text.finder import TextFinder
-from edge.anonymize.witness import Witness
 from edge.imaging.frames import Acquisition, CleanFrame, Pixels, RawFrame, Region
 from edge.messages import SuppressReason
 from edge.settings import Anonymize
@@ -39,8 +37,6 @@ FACE_WIDTH = 640
 WHOLE_FRAME = frozenset({"CR", "CT", "DX", "IO", "MG", "MR", "NM", "PT", "PX", "RF", "XA"})
 """Modalities (PS3.3 C.7.3.1.1.1) whose images are the acquisition itself, without a screen around it."""
 
-_LEAST_ROOM = 256
-"""Pixels of a frame's shorter side from which on a canary has room in it; smaller ones have no witness."""
 _ROUNDS = 3
 """Look, fill, look again, at most so often: what a fill uncovers is filled too, or the frame is held."""
 
@@ -159,7 +155,6 @@ class ScannerAnonymizer:
         settings: the section ``[anonymize]``.
         detectors: what looks for faces and text; see `load_detectors`.
         clock: CLOCK_MONOTONIC in ns.
-        witness: who sees each frame with room for a canary, and may stop the scanner; see `Witness`.
     """
 
     def __init__(
@@ -167,9 +162,7 @@ class ScannerAnonymizer:
         settings: Anonymize,
         detectors: Detectors,
         clock: Callable[[], int] = time.monotonic_ns,
-        witness: Witness | None = None,
     ) -> None:
-        self._witness = witness
         self._detectors = detectors
         self._clock = clock
         self._self_test = SelfTest(detectors, settings.self_test_every, settings.face_width, second=True)
@@ -185,33 +178,10 @@ class ScannerAnonymizer:
         if raw.release is not None:
             raw.release()
         self._self_test.run_if_due(self._clock())
-        regions = kept_regions(where.acquisition, *pixels.shape[:2])
         # Every DICOM object has an Identity, if an empty one; a still never has.
-        picture = take_identity(raw) is None
-        if self._witness is None:
-            return self._clean(pixels, where, regions, None, picture=picture)[0]
-        before = pixels.copy()
-        outcome, mask = self._clean(pixels, where, regions, self._witness.obstacle(), picture=picture)
-        if regions is not None and min(mask.shape) >= _LEAST_ROOM:
-            fill(before, ~_inside_of(regions, mask.shape))
-            self._witness.passed(before, _boxes_of(mask), outcome, self._self_test, regions)
-        return outcome
+        return self._clean(pixels, where, picture=take_identity(raw) is None)
 
-    def again(self, raw: RawFrame, regions: Sequence[Region]) -> CleanFrame | Held:
-        """Clean a frame of which ``regions`` are kept, whatever the standing of the source: for canaries."""
-        pixels: Pixels = np.array(raw.pixels, dtype=np.uint8, order="C")
-        return self._clean(pixels, Where.of(raw), tuple(regions), None, picture=False)[0]
-
-    def _clean(
-        self,
-        pixels: Pixels,
-        where: Where,
-        regions: tuple[Region, ...] | None,
-        standing: SuppressReason | None,
-        *,
-        picture: bool,
-    ) -> tuple[CleanFrame | Held, NDArray[np.bool_]]:
-        """The outcome, and what was masked, (rows, columns)."""
+    def _clean(self, pixels: Pixels, where: Where, *, picture: bool) -> CleanFrame | Held:
         rows, columns = pixels.shape[:2]
         obstacle: SuppressReason | None = None
         texts = TextMask(rows, columns)
@@ -219,10 +189,12 @@ class ScannerAnonymizer:
         kept = np.zeros((rows, columns), bool)
         covered = np.zeros((rows, columns), bool)
         faces: list[Box] = []
+        regions = kept_regions(where.acquisition, rows, columns)
         if regions is None:
             obstacle = "unknown_layout"
         elif self._self_test.state()[0] is None:
-            kept = _inside_of(regions, (rows, columns))
+            for region in regions:
+                kept[region.top : region.bottom, region.left : region.right] = True
             fill(pixels, ~kept)
             try:
                 if picture:
@@ -255,21 +227,6 @@ class ScannerAnonymizer:
             faces=len(faces),
             texts=texts.texts,
             text_left=texts.left,
-            standing=standing,
         )
         policy = self._picture_policy if picture else self._policy
-        return emit(pixels, where, evidence, policy, self._clock()), texts.mask | covered
-
-
-def _inside_of(regions: Sequence[Region], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = np.zeros(shape, bool)
-    for region in regions:
-        inside[region.top : region.bottom, region.left : region.right] = True
-    return inside
-
-
-def _boxes_of(mask: NDArray[np.bool_]) -> list[Box]:
-    """The smallest boxes around the connected parts of a mask."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    corners = ((int(left), int(top), int(wide), int(high)) for left, top, wide, high, _ in stats[1:count])
-    return [Box(left, top, left + wide, top + high) for left, top, wide, high in corners]
+        return emit(pixels, where, evidence, policy, self._clock())

@@ -35,7 +35,9 @@ def markers(image: Pixels, found: list[Box]) -> list[Box]:
     ink = [box for box in found if glyph.is_written(image, box)]
     alone = [box for box in found if not any(_beside(box, other) for other in ink)]
     single = [box for box in alone if _is_single(image, box)]
-    kept = [box for box in alone if _holds_one([twin for twin in found if _same(box, twin)], alone, single)]
+    kept = [
+        box for box in alone if _holds_one(image, [twin for twin in found if _same(box, twin)], alone, single)
+    ]
     places: list[Box] = []
     for box in kept:
         if not any(_same(box, place) for place in places):
@@ -43,9 +45,11 @@ def markers(image: Pixels, found: list[Box]) -> list[Box]:
     return kept if len(places) <= _MOST else []
 
 
-def _holds_one(twins: list[Box], alone: list[Box], single: list[Box]) -> bool:
+def _holds_one(image: Pixels, twins: list[Box], alone: list[Box], single: list[Box]) -> bool:
     """Whether the tightest box of a glyph is a marker's, and none of them has anything beside it."""
-    return min(twins, key=lambda twin: twin.width * twin.height) in single and all(t in alone for t in twins)
+    written = [twin for twin in twins if glyph.is_written(image, twin)] or twins
+    tightest = min(written, key=lambda twin: twin.width * twin.height)
+    return tightest in single and all(twin in alone for twin in twins)
 
 
 def _is_single(image: Pixels, box: Box) -> bool:
