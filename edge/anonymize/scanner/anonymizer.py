@@ -93,7 +93,7 @@ def find_names(pixels: Pixels, detectors: Detectors) -> list[Box]:
     Raises:
         DetectorUnavailable: the text detector failed.
     """
-    return _names(pixels, detectors)
+    return _names(pixels, detectors.texts)
 
 
 def mask_found(
@@ -103,7 +103,8 @@ def mask_found(
 
     The first look has to be at the untouched image: a fill that takes the middle of a name leaves
     ends that nothing finds any more. The later ones judge what the fills left, in and
-    around them: elsewhere nothing has changed, and the edge of a fill makes the network see letters.
+    around them: elsewhere nothing has changed, and the edge of a fill makes a network see letters.
+    They are left to the detector that was made for documents: the other one sees letters there too often.
 
     Args:
         pixels: what was looked at, (rows, columns[, 3]).
@@ -125,7 +126,7 @@ def mask_found(
         fill_flat(pixels, result.mask | covered)
         result.texts += len(found)
         near = [box.padded(*[min(box.width, box.height)] * 2) for box in touched]
-        again = _names(pixels, detectors, near)
+        again = _names(pixels, (detectors.text,), near)
         found = [box for box in again if any(box.touches(other) for other in near)]
     result.left = len(found)
     return result
@@ -137,8 +138,8 @@ def _inside(box: Box, mask: NDArray[np.bool_]) -> bool:
     return not (alone & ~mask).any()
 
 
-def _names(pixels: Pixels, detectors: Detectors, within: list[Box] | None = None) -> list[Box]:
-    found = [box for finder in detectors.texts for box in finder.find(pixels, within)]
+def _names(pixels: Pixels, finders: Sequence[TextFinder], within: list[Box] | None = None) -> list[Box]:
+    found = [box for finder in finders for box in finder.find(pixels, within)]
     kept = markers(pixels, found)
     return [box for box in found if box not in kept]
 

@@ -55,13 +55,13 @@ class AnyScriptDetector:
 
     def find(self, image: Pixels, within: list[Box] | None = None) -> list[Box]:
         """Boxes of text in the pixels of ``image``; see `TextFinder.find`."""
-        return look_everywhere(image, within, partial(self._look, score=self._sure))
+        return look_everywhere(image, within, partial(self._look, score=self._sure, margin=0.0))
 
     def glance(self, image: Pixels, side: int) -> list[Box]:
         """Boxes of text by one pass; see `TextFinder.glance`."""
-        return look_once(image, side, partial(self._look, score=self._score))
+        return look_once(image, side, partial(self._look, score=self._score, margin=1.0))
 
-    def _look(self, picture: Pixels, *, score: float) -> list[Box]:
+    def _look(self, picture: Pixels, *, score: float, margin: float) -> list[Box]:
         rows, columns = picture.shape[:2]
         down, across = (max(0, -(side + BORDER) % _MULTIPLE) for side in (rows, columns))
         image = cv2.copyMakeBorder(rgb(picture), BORDER, down, BORDER, across, cv2.BORDER_REPLICATE)
@@ -70,17 +70,20 @@ class AnyScriptDetector:
         except Exception as error:  # whatever ONNX Runtime raises, no look was had
             raise DetectorUnavailable("the text detector failed") from error
         whole = Box(0, 0, columns, rows)
-        boxes = (box.shifted(-BORDER, -BORDER) for box in decode(maps[0, 0], maps[0, 1], score))
+        boxes = (box.shifted(-BORDER, -BORDER) for box in decode(maps[0, 0], maps[0, 1], score, margin))
         return [box for box in boxes if box.touches(whole)]
 
 
-def decode(logit: NDArray[np.float32], height: NDArray[np.float32], score: float) -> list[Box]:
-    """Boxes that cover the connected parts of a map, a cell and a part of the line's height wider.
+def decode(
+    logit: NDArray[np.float32], height: NDArray[np.float32], score: float, margin: float = 1.0
+) -> list[Box]:
+    """Boxes that cover the connected parts of a map, and what the cells cut off of them.
 
     Args:
         logit: (rows, columns), of text.
         height: (rows, columns), log of the line's height in cells.
         score: likelihood from which a cell counts.
+        margin: times a cell and a part of the line's height; none where the caller grows a find.
 
     Raises:
         DetectorUnavailable: a map holds values that are not finite.
@@ -102,7 +105,7 @@ def decode(logit: NDArray[np.float32], height: NDArray[np.float32], score: float
         sides = [side + 1 for side in cv2.minAreaRect(np.argwhere(inside).astype(np.int32))[1]]
         # A line is no higher than what was found of it, whatever the network says.
         line = min(float(np.exp(np.median(height[window][inside]))), *sides)
-        grow = 1 + _MARGIN * line
+        grow = margin * (1 + _MARGIN * line)
         elongation = max(sides) / min(sides)
         compact = elongation < 2 and max(inside.shape) <= _CHARACTER
         for x0, y0, x1, y1 in [(0, 0, width, rows)] if compact else _pieces(inside):
