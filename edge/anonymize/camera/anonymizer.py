@@ -388,7 +388,7 @@ class CameraAnonymizer:
             obstacle = obstacle or "no_bracket"
         texts, detectors = covering or [], self._detectors
         around, count = face_masks(faces, at_ns, waiting.shape, self._settings.mask_scale)
-        lines = [_grow(box) for g in texts for box in g.boxes]
+        lines = [box.padded(_SWAY, _SWAY) for g in texts for box in g.boxes]
         masks = [*around, *lines]
         mask = np.zeros((rows, columns), bool)
         paint(mask, masks)
@@ -443,10 +443,6 @@ def _look(detector: FaceFinder | TextFinder, glimpses: list[Glimpse], waiting: _
         after_ns=None if after is None else after.at_ns - at_ns,
         found=found,
     )
-
-
-def _grow(box: Box) -> Box:
-    return box.padded(_SWAY, _SWAY)
 
 
 def _give_back(raw: RawFrame) -> None:

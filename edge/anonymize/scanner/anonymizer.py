@@ -159,10 +159,7 @@ class ScannerAnonymizer:
     """
 
     def __init__(
-        self,
-        settings: Anonymize,
-        detectors: Detectors,
-        clock: Callable[[], int] = time.monotonic_ns,
+        self, settings: Anonymize, detectors: Detectors, clock: Callable[[], int] = time.monotonic_ns
     ) -> None:
         self._detectors = detectors
         self._clock = clock
