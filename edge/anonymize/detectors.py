@@ -13,7 +13,7 @@ from edge.anonymize.faces.yunet import YuNetDetector
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable
 from edge.anonymize.text.any_script import AnyScriptDetector
-from edge.anonymize.text.finder import TextFinder
+from edge.anonymize.text.finder import AnyScriptFinder, TextFinder
 from edge.anonymize.text.ppocr import TextDetector
 from edge.imaging.frames import Pixels
 from edge.settings import Anonymize
@@ -53,6 +53,11 @@ class UnavailableText(Unavailable):
         del image, side
         self._refuse()
 
+    def find_beside(self, image: Pixels, lines: list[Box]) -> list[Box]:
+        """Always raises DetectorUnavailable."""
+        del image, lines
+        self._refuse()
+
 
 @dataclass(frozen=True)
 class Detectors:
@@ -62,7 +67,7 @@ class Detectors:
     text: TextFinder
     second: FaceFinder
     """A face detector of another make, slower: where there is time, both must have looked."""
-    any_script: TextFinder
+    any_script: AnyScriptFinder
     """The text detector for video; beside ``text`` where there is time: what either finds is masked."""
     problems: tuple[str, ...] = ()
 
@@ -88,7 +93,7 @@ def load_detectors(settings: Anonymize, threads: int = 1) -> Detectors:
     faces: FaceFinder
     second: FaceFinder
     text: TextFinder
-    any_script: TextFinder
+    any_script: AnyScriptFinder
     try:
         faces = RotationFreeDetector(models.load(models.ROTATION_FREE), settings.face_score, threads=threads)
     except DetectorUnavailable as error:

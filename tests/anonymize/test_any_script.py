@@ -97,3 +97,50 @@ def test_a_picture_smaller_than_a_tile_of_the_network_gives_boxes_inside_it(dete
     boxes = detectors.any_script.glance(scene, GLANCE_SIDE)
     assert boxes
     assert all(box.touches(Box(0, 0, 190, 50)) for box in boxes)
+
+
+def test_what_is_likely_somewhere_is_followed_to_its_ends_and_what_is_likely_nowhere_does_not_count():
+    logit = np.full((40, 60), -5.0, np.float32)
+    logit[5:9, 5:50] = 1.0
+    logit[5:9, 20:24] = 6.0
+    logit[30:34, 5:50] = 1.0
+    height = np.full_like(logit, np.log(4))
+    both = np.zeros((160, 240), bool)
+    paint(both, decode(logit, height, 0.5, margin=0.0))
+    assert both[20:36, 20:200].all()
+    assert both[120:136, 20:200].all()
+    sure = np.zeros_like(both)
+    paint(sure, decode(logit, height, 0.5, sure=0.99, margin=0.0))
+    assert sure[20:36, 20:200].all()
+    assert not sure[100:].any()
+
+
+def test_in_doubt_what_lies_beside_a_line_that_was_found_is_masked_and_elsewhere_it_is_not(detectors):
+    noise = cv2.GaussianBlur(
+        np.random.default_rng(0).normal(0, 30, (480, 600)).astype(np.float32), (0, 0), 1.2
+    )
+    ink = np.zeros((480, 600), np.uint8)
+    cv2.putText(ink, "1961 WARD", (60, 112), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 255, 2, cv2.LINE_AA)
+    ink = ink > 127
+    scene = np.clip(60 + noise + 20 * ink, 0, 255).astype(np.uint8)
+
+    def covered(boxes):
+        mask = np.zeros(ink.shape, bool)
+        paint(mask, boxes)
+        return float(mask[ink].mean())
+
+    assert covered(detectors.any_script.find(scene)) < 0.5
+    above, away = Box(60, 60, 190, 84, elongation=5.4), Box(60, 300, 190, 324, elongation=5.4)
+    assert covered(detectors.any_script.find_beside(scene, [above])) > 0.9
+    assert covered(detectors.any_script.find_beside(scene, [away])) == 0
+    blob = Box(60, 60, 84, 84, elongation=1.0)
+    assert detectors.any_script.find_beside(scene, [blob]) == []
+
+
+def test_letters_of_a_few_pixels_are_found_by_a_closer_look(detectors):
+    scene = np.full((512, 608), 70, np.uint8)
+    cv2.putText(scene, "DOE^JANE 1961-04-17", (40, 60), cv2.FONT_HERSHEY_PLAIN, 0.62, 110, 1, cv2.LINE_AA)
+    ink = scene > 85
+    mask = np.zeros(scene.shape, bool)
+    paint(mask, detectors.any_script.find(scene))
+    assert mask[ink].mean() > 0.9

@@ -88,12 +88,14 @@ def mask_text(pixels: Pixels, detectors: Detectors) -> TextMask:
 
 
 def find_names(pixels: Pixels, detectors: Detectors) -> list[Box]:
-    """Every text in ``pixels``, as they are, that is no marker.
+    """Every text in ``pixels``, as they are, that is no marker, and what may be text beside it.
 
     Raises:
         DetectorUnavailable: the text detector failed.
     """
-    return _names(pixels, detectors.texts)
+    found = [box for finder in detectors.texts for box in finder.find(pixels)]
+    beside = detectors.any_script.find_beside(pixels, _no_markers(pixels, found))
+    return _no_markers(pixels, found + beside)
 
 
 def mask_found(
@@ -126,7 +128,7 @@ def mask_found(
         fill_flat(pixels, result.mask | covered)
         result.texts += len(found)
         near = [box.padded(*[min(box.width, box.height)] * 2) for box in touched]
-        again = _names(pixels, (detectors.text,), near)
+        again = _no_markers(pixels, detectors.text.find(pixels, near))
         found = [box for box in again if any(box.touches(other) for other in near)]
     result.left = len(found)
     return result
@@ -138,8 +140,7 @@ def _inside(box: Box, mask: NDArray[np.bool_]) -> bool:
     return not (alone & ~mask).any()
 
 
-def _names(pixels: Pixels, finders: Sequence[TextFinder], within: list[Box] | None = None) -> list[Box]:
-    found = [box for finder in finders for box in finder.find(pixels, within)]
+def _no_markers(pixels: Pixels, found: list[Box]) -> list[Box]:
     kept = markers(pixels, found)
     return [box for box in found if box not in kept]
 

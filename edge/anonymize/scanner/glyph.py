@@ -39,13 +39,15 @@ _BESIDE = 0.08
 """Size of a second piece of ink, against the first, from which there are two characters."""
 _REACH = 2.0
 """Heights of a letter around it within which nothing of its ink and size may stand."""
+_RIM = 2
+"""Pixels of a letter's gray edge, at the height at which it is looked at."""
 _SHADE = 24
 """Gray levels between characters of one word, at most."""
 
 
 def is_written(image: Pixels, box: Box) -> bool:
     """Whether anything in the box could be ink: thin against the box, and of strong contrast or white."""
-    crop, _ = _crop(image, box, 1)
+    crop, _, _ = _crop(image, box, 1)
     bright, dark = _strokes(crop, _thick(crop))
     strong = (bright >= _STRONG) | (dark >= _STRONG)
     white = (bright >= _STROKE) & (crop >= _WHITE)
@@ -61,9 +63,11 @@ def letter(image: Pixels, box: Box) -> str | None:
         image: display values, gray or RGB.
         box: found as text, with room around the letter.
     """
-    crop, scale = _crop(image, box, 1)
+    crop, scale, at = _crop(image, box, 1)
     reach = _REACH * max(box.width, box.height)
-    around, _ = _crop(image, box.padded(reach, reach), 0, scale)
+    around, _, start = _crop(image, box.padded(reach, reach), 0, scale)
+    # Cut in two by a thin stroke of another gray, the letter would be its own company.
+    down, across = (round((a - b) * scale) for a, b in zip(at, start, strict=True))
     thick = _thick(crop)
     for strokes, outer in zip(_strokes(crop, thick), _strokes(around, thick), strict=True):
         if strokes.max() < _STROKE:
@@ -75,13 +79,19 @@ def letter(image: Pixels, box: Box) -> str | None:
             continue
         level = int(np.median(crop[ink]))
         like = (outer >= _STROKE) & (np.abs(around.astype(np.int16) - level) <= _SHADE)
+        rows, columns = np.flatnonzero(ink.any(axis=1)) + down, np.flatnonzero(ink.any(axis=0)) + across
+        like[
+            max(0, rows[0] - _RIM) : rows[-1] + 1 + _RIM, max(0, columns[0] - _RIM) : columns[-1] + 1 + _RIM
+        ] = False
         if not _company(like, ink):
             return found
     return None
 
 
-def _crop(image: Pixels, box: Box, room: int, scale: float | None = None) -> tuple[Pixels, float]:
-    """The pixels of a box in gray, times ``scale``, or else of `_HEIGHT`; and the scale."""
+def _crop(
+    image: Pixels, box: Box, room: int, scale: float | None = None
+) -> tuple[Pixels, float, tuple[int, int]]:
+    """The pixels of a box in gray, times ``scale``, or else of `_HEIGHT`; the scale; top and left."""
     rows, columns = image.shape[:2]
     top, bottom = max(0, int(box.top) - room), min(rows, int(box.bottom) + 1 + room)
     left, right = max(0, int(box.left) - room), min(columns, int(box.right) + 1 + room)
@@ -91,7 +101,7 @@ def _crop(image: Pixels, box: Box, room: int, scale: float | None = None) -> tup
         scale = _HEIGHT / max(1, min(gray.shape))
     how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     sized = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=how)
-    return np.asarray(sized, dtype=np.uint8), scale
+    return np.asarray(sized, dtype=np.uint8), scale, (top, left)
 
 
 def _thick(crop: Pixels) -> int:
@@ -122,17 +132,15 @@ def _named(ink: NDArray[np.bool_]) -> str | None:
 
 
 def _company(like: NDArray[np.bool_], ink: NDArray[np.bool_]) -> bool:
-    """Whether characters of the letter's ink and size stand near it, the letter itself among ``like``."""
+    """Whether characters of the letter's ink and size are among ``like``, the letter itself cut out."""
     height, area = _tight(ink).shape[0], int(ink.sum())
     _, _, stats, _ = cv2.connectedComponentsWithStats(like.astype(np.uint8), connectivity=8)
-    characters = [
-        stat
-        for stat in stats[1:]
-        if 0.5 * height <= stat[cv2.CC_STAT_HEIGHT] <= 1.6 * height
+    return any(
+        0.5 * height <= stat[cv2.CC_STAT_HEIGHT] <= 1.6 * height
         and stat[cv2.CC_STAT_WIDTH] <= 2 * height
         and stat[cv2.CC_STAT_AREA] >= 0.15 * area
-    ]
-    return len(characters) > 1
+        for stat in stats[1:]
+    )
 
 
 def _tight(ink: NDArray[Any]) -> NDArray[np.uint8]:

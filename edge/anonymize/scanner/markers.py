@@ -46,10 +46,10 @@ def markers(image: Pixels, found: list[Box]) -> list[Box]:
 
 
 def _holds_one(image: Pixels, twins: list[Box], alone: list[Box], single: list[Box]) -> bool:
-    """Whether the tightest box of a glyph is a marker's, and none of them has anything beside it."""
+    """Whether the tightest or the widest box of a glyph is a marker's, and none has anything beside it."""
     written = [twin for twin in twins if glyph.is_written(image, twin)] or twins
-    tightest = min(written, key=lambda twin: twin.width * twin.height)
-    return tightest in single and all(twin in alone for twin in twins)
+    written.sort(key=lambda twin: twin.width * twin.height)
+    return (written[0] in single or written[-1] in single) and all(twin in alone for twin in twins)
 
 
 def _is_single(image: Pixels, box: Box) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import cv2
@@ -16,6 +16,11 @@ TILE = 640
 _OVERLAP = 96
 BORDER = 16
 """Pixels that a network may add around a tile: text that touches the edge of a picture is missed without."""
+_CLOSER = 2.0
+_CLOSER_FROM, _CLOSER_TO = 406, 1024
+"""Longest sides of images that `scales` enlarges by less than 1.5, and of those that it looks at once."""
+_LINE = 3.0
+"""Elongation from which a find in the closer look is a line: ticks and bits of anatomy have less."""
 _EDGE = 32
 """Gray levels that a stroke differs from its surroundings, at least, for anyone to read it."""
 
@@ -40,6 +45,18 @@ class TextFinder(Protocol):
 
     def glance(self, image: Pixels, side: int) -> list[Box]:
         """Boxes of text by one pass over the whole image, at most ``side`` pixels long; for video.
+
+        Raises:
+            DetectorUnavailable: the network failed.
+        """
+        ...
+
+
+class AnyScriptFinder(TextFinder, Protocol):
+    """What also tells where it is in doubt."""
+
+    def find_beside(self, image: Pixels, lines: list[Box]) -> list[Box]:
+        """Boxes of what may be text and lies beside ``lines`` that were found: names come in blocks.
 
         Raises:
             DetectorUnavailable: the network failed.
@@ -102,19 +119,27 @@ Look = Callable[[Pixels], list[Box]]
 
 def look_everywhere(image: Pixels, within: list[Box] | None, look: Look) -> list[Box]:
     """Lines in ``image``, in tiles of every scale that is worth it; see `TextFinder.find`."""
-    found: list[Box] = []
+    return [box for scale in scales(*image.shape[:2]) for box in _look_at(image, scale, within, look)]
+
+
+def look_closer(image: Pixels, within: list[Box] | None, look: Look) -> list[Box]:
+    """Lines of a few pixels, in the image twice as large; none where it was enlarged in any case."""
+    if not _CLOSER_FROM < max(image.shape[:2]) <= _CLOSER_TO:
+        return []
+    return [box for box in _look_at(image, _CLOSER, within, look) if box.elongation >= _LINE]
+
+
+def _look_at(image: Pixels, scale: float, within: list[Box] | None, look: Look) -> Iterator[Box]:
     rows, columns = image.shape[:2]
-    for scale in scales(rows, columns):
-        whole = sized(image, scale)
-        x, y = columns / whole.shape[1], rows / whole.shape[0]
-        for left, top, right, bottom in tiles(*whole.shape[:2]):
-            place = Box(left, top, right, bottom).scaled(x, y)
-            if within is not None and not any(place.touches(box) for box in within):
-                continue
-            tile = whole[top:bottom, left:right]
-            if has_strokes(tile):
-                found += [box.shifted(left, top).scaled(x, y) for box in look(tile)]
-    return found
+    whole = sized(image, scale)
+    x, y = columns / whole.shape[1], rows / whole.shape[0]
+    for left, top, right, bottom in tiles(*whole.shape[:2]):
+        place = Box(left, top, right, bottom).scaled(x, y)
+        if within is not None and not any(place.touches(box) for box in within):
+            continue
+        tile = whole[top:bottom, left:right]
+        if has_strokes(tile):
+            yield from (box.shifted(left, top).scaled(x, y) for box in look(tile))
 
 
 def look_once(image: Pixels, side: int, look: Look) -> list[Box]:

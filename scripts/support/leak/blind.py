@@ -37,6 +37,9 @@ class _NoText(_Blind):
     def glance(self, image: Pixels, side: int) -> list[Box]:
         return self._real.glance(image, side) if max(image.shape) <= _SELF_TEST else []
 
+    def find_beside(self, *_: object) -> list[Box]:
+        return []
+
 
 class _NoFaces(_Blind):
     def find(self, image: Pixels, width: int) -> list[Box]:
