@@ -125,6 +125,13 @@ def test_a_fill_that_has_the_value_of_the_ink_covers_it():
     assert not judge.bare(np.full_like(page, 90), page, ink).any()
 
 
+def test_a_line_that_fell_outside_the_picture_cannot_leak():
+    nowhere = np.zeros(0, np.int64)
+    ink = canvas.Ink(nowhere, nowhere, nowhere.astype(float), 14.0)
+    frame = np.full((40, 60), 90, np.uint8)
+    assert judge.legible(judge.bare(frame, frame, ink), ink) == 0
+
+
 def test_a_leak_reaches_the_table_and_a_held_object_is_none():
     strata = [{"script": "latin"}, {"script": "latin"}, {"script": "greek"}]
     results = [

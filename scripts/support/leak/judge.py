@@ -57,6 +57,8 @@ def bare(emitted: NDArray[np.generic], original: NDArray[np.generic], ink: Ink) 
     A pixel in the middle of one flat value is covered, even if ink had that value by chance: a window of
     a quarter of the line's height shows the edge of a stroke, wherever one is left.
     """
+    if ink.ys.size == 0:  # a line that fell wholly outside the picture
+        return np.zeros(0, bool)
     reach = max(2, round(ink.size / 8))
     top, left = max(0, int(ink.ys.min()) - reach), max(0, int(ink.xs.min()) - reach)
     place = np.s_[top : int(ink.ys.max()) + reach + 1, left : int(ink.xs.max()) + reach + 1]
