@@ -125,6 +125,19 @@ def test_a_fill_that_has_the_value_of_the_ink_covers_it():
     assert not judge.bare(np.full_like(page, 90), page, ink).any()
 
 
+def test_a_black_fill_over_another_one_shows_no_black_ink():
+    ink = line(10)
+    page = np.random.default_rng(2).integers(120, 180, (40, 140)).astype(np.uint8)
+    page[ink.ys, ink.xs] = 0
+    filled = np.full_like(page, 150)
+    filled[:, 30:70] = 0  # as a face's mask over a text's
+    assert judge.legible(judge.bare(page, page, ink), ink) == 1.0  # the control
+    assert judge.legible(judge.bare(filled, page, ink), ink) == 0.0
+    half = page.copy()
+    half[:, :70] = 150
+    assert judge.legible(judge.bare(half, page, ink), ink) > 0.9
+
+
 def test_a_line_that_fell_outside_the_picture_cannot_leak():
     nowhere = np.zeros(0, np.int64)
     ink = canvas.Ink(nowhere, nowhere, nowhere.astype(float), 14.0)

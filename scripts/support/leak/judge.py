@@ -19,6 +19,8 @@ READABLE = 1 / 3
 CODE = 0.10
 """Share of the ink of a bar code or a QR code that may be uncovered: a slice of bars is read, and what
 corrects errors fills in."""
+_MOST = 0.5
+"""Share of the pixels around one of ink that left as they were, if it can be seen."""
 _GROUP = 0.4
 """A window with less ink than this share of the mean one is a space or a full stop, not a group."""
 
@@ -54,18 +56,23 @@ def legible(bare: NDArray[np.bool_], ink: Ink) -> float:
 def bare(emitted: NDArray[np.generic], original: NDArray[np.generic], ink: Ink) -> NDArray[np.bool_]:
     """Which pixels of ``ink`` left as they were. Both frames hold stored values, (rows, columns[, 3]).
 
-    A pixel in the middle of one flat value is covered, even if ink had that value by chance: a window of
-    a quarter of the line's height shows the edge of a stroke, wherever one is left.
+    A fill may have the value of ink by chance, and one fill may lie over another. So a pixel counts where
+    most of a window of a quarter of the line's height left as it was, with the edge of a stroke in it.
     """
     if ink.ys.size == 0:  # a line that fell wholly outside the picture
         return np.zeros(0, bool)
     reach = max(2, round(ink.size / 8))
     top, left = max(0, int(ink.ys.min()) - reach), max(0, int(ink.xs.min()) - reach)
     place = np.s_[top : int(ink.ys.max()) + reach + 1, left : int(ink.xs.max()) + reach + 1]
-    window = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    lively = cv2.dilate(emitted[place], window) != cv2.erode(emitted[place], window)
-    left_alone = (emitted[place] == original[place]).reshape(*lively.shape[:2], -1).all(axis=2)
-    shown = left_alone & lively.reshape(*lively.shape[:2], -1).any(axis=2)
+    side = 2 * reach + 1
+    rows, columns = emitted[place].shape[:2]
+    before = original[place].reshape(rows, columns, -1).astype(np.float32)
+    alone = (emitted[place] == original[place]).reshape(rows, columns, -1).all(axis=2)
+    most = cv2.blur(alone.astype(np.float32), (side, side), borderType=cv2.BORDER_REPLICATE) >= _MOST
+    window = np.ones((side, side), np.uint8)
+    highest = cv2.dilate(np.where(alone[:, :, None], before, -np.inf), window).reshape(before.shape)
+    lowest = cv2.erode(np.where(alone[:, :, None], before, np.inf), window).reshape(before.shape)
+    shown = alone & most & (highest > lowest).any(axis=2)
     return np.asarray(shown[ink.ys - top, ink.xs - left])
 
 
