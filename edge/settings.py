@@ -233,7 +233,7 @@ class Anonymize(Section):
         description="Width in pixels at which a whole camera frame is looked at for faces.",
     )
     face_score: float = Field(
-        0.15, gt=0, lt=1, description="Lowest score that counts as a small face; a larger one needs more."
+        0.12, gt=0, lt=1, description="Lowest score that counts as a small face; a larger one needs more."
     )
     mask_scale: float = Field(
         1.5, ge=1, le=4, description="How much larger than the detected face the mask is."

@@ -36,7 +36,7 @@ class Known:
 
 ROTATION_FREE = Known(
     name="edge-faces-1",
-    sha256="11010341c68899f757a082090f8c08173a348906d1b94a1e14335da770f72bc3",
+    sha256="2a795589499907a5bfe3e6af4dca95737261517d7a9574019b9221b1213953b5",
     package="edge.anonymize",
     inside="data/faces.onnx",
 )

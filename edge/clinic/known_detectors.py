@@ -19,7 +19,7 @@ class KnownWeights:
 
 _ALL = (
     KnownWeights(
-        "11010341c68899f757a082090f8c08173a348906d1b94a1e14335da770f72bc3",
+        "2a795589499907a5bfe3e6af4dca95737261517d7a9574019b9221b1213953b5",
         "the box's own face detector, for heads at any angle",
         "as trained by trainer faces",
     ),

@@ -52,6 +52,9 @@ class Blinded:
         self._real.find(image, *how)
         return []
 
+    def find_beside(self, image, lines):
+        return []
+
     def glance(self, image, side):
         self._real.glance(image, side)
         return []

@@ -40,7 +40,7 @@ class RotationFreeDetector:
         threads: threads of the CPU that one look may take.
     """
 
-    def __init__(self, weights: Weights, sure: float = 0.15, unsure: float = 0.1, threads: int = 1) -> None:
+    def __init__(self, weights: Weights, sure: float = 0.12, unsure: float = 0.1, threads: int = 1) -> None:
         self.name = weights.name
         self.sha256 = weights.sha256
         self.sure, self.unsure = sure, min(sure, unsure)
