@@ -17,7 +17,7 @@ REGION = np.s_[16:84, 8:108]
 """The image region: rows, columns."""
 TEXT = np.s_[40:50, 20:95]
 """Where a name is burned into the last frame, inside the region."""
-MARGIN = 12
+MARGIN = 20
 """Pixels around `TEXT` that masking may take, too."""
 
 
