@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
+import matplotlib as mpl
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from edge.anonymize.geometry import Box
 from edge.anonymize.scanner.glyph import ALLOWED
@@ -46,6 +50,23 @@ def test_dark_letters_on_a_bright_field_are_letters_too():
     assert markers(255 - image, boxes) == boxes
     image, boxes = written(("K", 60, 80))
     assert markers(255 - image, boxes) == []
+
+
+@pytest.mark.parametrize("height", [20, 24, 32])
+def test_a_letter_of_thick_and_thin_strokes_is_not_its_own_company(height):
+    font = ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / "STIXGeneralBol.ttf"), height)
+
+    def kept(words):
+        page = Image.new("L", (200, 160), 170)
+        pen = ImageDraw.Draw(page)
+        pen.text((80, 60), words, 20, font)
+        x0, y0, x1, y1 = pen.textbbox((80, 60), "R", font)
+        box = Box(x0 - 4, y0 - 4, x1 + 5, y1 + 6, elongation=1.2)
+        return markers(np.asarray(page), [box]) == [box]
+
+    assert kept("R")
+    assert not kept("RJ")
+    assert not kept("R J")
 
 
 def test_twins_of_one_marker_count_once():
