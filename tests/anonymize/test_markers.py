@@ -69,6 +69,23 @@ def test_a_letter_of_thick_and_thin_strokes_is_not_its_own_company(height):
     assert not kept("R J")
 
 
+def test_a_box_that_cuts_a_letter_stays_with_it_and_small_initials_below_one_do_not():
+    image, (box,) = written(("R", 60, 80), scale=1.6)
+    cut = Box(box.left + 9, box.top + 9, box.right - 9, box.bottom - 9, elongation=1.1)
+    assert markers(image, [box, cut]) == [box, cut]
+    cv2.putText(image, "JD", (62, 96), cv2.FONT_HERSHEY_PLAIN, 0.7, 245, 1, cv2.LINE_AA)
+    both = Box(box.left, box.top, box.right, 100, elongation=1.4)
+    assert markers(image, [both, Box(60, 86, 82, 99, elongation=1.7)]) == []
+
+
+def test_a_shape_without_strokes_gives_back_no_line_inside_it():
+    image = radiograph(None)
+    image[60:140, 60:140] = 90
+    cv2.putText(image, "Wu", (72, 104), cv2.FONT_HERSHEY_SIMPLEX, 0.9, 130, 1, cv2.LINE_AA)
+    line, blob = Box(66, 80, 126, 110, elongation=2.6), Box(62, 70, 134, 134, elongation=1.1)
+    assert line not in markers(image, [line, blob])
+
+
 def test_twins_of_one_marker_count_once():
     image, (box,) = written(("R", 60, 80))
     twins = [box, box.shifted(1, 0), box.shifted(0, 1), box.padded(1, 1), box.shifted(1, 1)]

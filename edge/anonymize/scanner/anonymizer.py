@@ -94,8 +94,10 @@ def find_names(pixels: Pixels, detectors: Detectors) -> list[Box]:
         DetectorUnavailable: the text detector failed.
     """
     found = [box for finder in detectors.texts for box in finder.find(pixels)]
-    beside = detectors.any_script.find_beside(pixels, _no_markers(pixels, found))
-    return _no_markers(pixels, found + beside)
+    names = _no_markers(pixels, found)
+    beside = detectors.any_script.find_beside(pixels, names)
+    # What is beside may take a marker with it; it never gives back what was taken for a name.
+    return names + [box for box in _no_markers(pixels, found + beside) if box not in names]
 
 
 def mask_found(

@@ -20,6 +20,8 @@ _APART = 1.5
 """Sizes of a glyph around it in which nothing else may stand: letters of one word are nearer."""
 _WIDER = 2.5
 """How much wider one detector's box of a glyph may be than another's that it holds."""
+_CUT = 0.25
+"""Overlap with the whole letter, at least, of a box that cuts it."""
 _MOST = 4
 
 
@@ -46,16 +48,25 @@ def markers(image: Pixels, found: list[Box]) -> list[Box]:
 
 
 def _holds_one(image: Pixels, twins: list[Box], alone: list[Box], single: list[Box]) -> bool:
-    """Whether the tightest or the widest box of a glyph is a marker's, and none has anything beside it."""
+    """Whether the tightest box of a glyph is a marker's, or the widest a letter's, with nothing beside them.
+
+    The widest speaks for a tighter one that cuts its letter, not for one that holds something small in it.
+    """
     written = [twin for twin in twins if glyph.is_written(image, twin)] or twins
     written.sort(key=lambda twin: twin.width * twin.height)
-    return (written[0] in single or written[-1] in single) and all(twin in alone for twin in twins)
+    widest = written[-1]
+    whole = all(twin.overlap(widest) >= _CUT for twin in twins) and _is_letter(image, widest)
+    return (written[0] in single or whole) and all(twin in alone for twin in twins)
+
+
+def _is_letter(image: Pixels, box: Box) -> bool:
+    return box.elongation <= _LETTER and glyph.letter(image, box) in glyph.ALLOWED
 
 
 def _is_single(image: Pixels, box: Box) -> bool:
     if box.elongation <= _BLOB and not glyph.is_written(image, box):
         return True
-    return box.elongation <= _LETTER and glyph.letter(image, box) in glyph.ALLOWED
+    return _is_letter(image, box)
 
 
 def _beside(box: Box, other: Box) -> bool:

@@ -134,10 +134,9 @@ def decode(
         sides = [side + 1 for side in cv2.minAreaRect(np.argwhere(inside).astype(np.int32))[1]]
         # A line is no higher than what was found of it, whatever the network says.
         line = min(float(np.exp(np.median(height[window][inside]))), *sides)
+        grow = margin * (1 + _MARGIN * line)
         elongation = max(sides) / min(sides)
         compact = elongation < 2 and max(inside.shape) <= _CHARACTER
-        # Of a character whose edge the cells cut off nobody can tell which one it is.
-        grow = max(margin * (1 + _MARGIN * line), float(compact))
         for x0, y0, x1, y1 in [(0, 0, width, rows)] if compact else _pieces(inside):
             box = Box(x0 + left, y0 + top, x1 + left, y1 + top, likely, elongation)
             boxes.append(box.padded(grow, grow).scaled(STRIDE, STRIDE))
