@@ -131,9 +131,10 @@ def test_masks_cover_what_frame_by_frame_finds(attack, base, detectors: Detector
     assert (each.looks, found.frames, found.left) == (FRAMES, FRAMES, 0)
     assert not (text & ~each.mask).any()
     assert not (text & ~found.mask).any()
-    # Beside the text fringes of boxes differ; elsewhere a detector may see letters in one frame's speckle.
+    # Beside the text fringes of boxes differ, and what is in doubt there; elsewhere a detector may see
+    # letters in one frame's speckle.
     near = cv2.dilate(text.astype(np.uint8), np.ones((25, 25), np.uint8)) > 0
-    assert (each.mask & ~found.mask & near).sum() <= 0.06 * each.mask.sum()
+    assert (each.mask & ~found.mask & near).sum() <= 0.08 * each.mask.sum()
     assert found.mask.mean() <= each.mask.mean() + 0.05
     assert base is not still or attack in {moving, fading} or found.looks < FRAMES
 
