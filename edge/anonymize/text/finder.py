@@ -123,7 +123,7 @@ def look_everywhere(image: Pixels, within: list[Box] | None, look: Look) -> list
 
 
 def look_closer(image: Pixels, within: list[Box] | None, look: Look) -> list[Box]:
-    """Lines of a few pixels, in the image twice as large; none if it is small, and enlarged by more already, or large."""
+    """Lines of a few pixels, in the image twice as large; none if it is large, or small and enlarged."""
     if not _CLOSER_FROM < max(image.shape[:2]) <= _CLOSER_TO:
         return []
     return [box for box in _look_at(image, _CLOSER, within, look) if box.elongation >= _LINE]
