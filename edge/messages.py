@@ -40,6 +40,7 @@ SuppressReason = Literal[
     "self_test_failed",
     "unknown_layout",
     "text_left",
+    "over_masked",
     "no_bracket",
     "blind",
     # standing proof

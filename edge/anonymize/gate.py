@@ -76,7 +76,7 @@ class Policy:
     max_wait_ns: int | None = None
     """Longest that a frame may have been in this room; None where nothing is lost by waiting."""
     max_masked: float = 0.7
-    """Share of the kept pixels above which masking has eaten the image: its layout is not known."""
+    """Share of the kept pixels above which masking has eaten the image."""
 
     @cached_property
     def sha256(self) -> bytes:
@@ -125,11 +125,16 @@ def decide(evidence: Evidence, policy: Policy, now_ns: int) -> Pass | Held:
             return Held(reason)
     if policy.max_wait_ns is not None and now_ns - evidence.arrived_ns > policy.max_wait_ns:
         return Held("detector_late")
+    reason = _spoilt(evidence, policy)
+    return Pass() if reason is None else Held(reason)
+
+
+def _spoilt(evidence: Evidence, policy: Policy) -> SuppressReason | None:
     if evidence.text_left > 0:
-        return Held("text_left")
-    if not 0.0 < evidence.kept_share <= 1.0 or not 0.0 <= evidence.masked_share <= policy.max_masked:
-        return Held("unknown_layout")
-    return Pass()
+        return "text_left"
+    if not 0.0 < evidence.kept_share <= 1.0 or not 0.0 <= evidence.masked_share <= 1.0:
+        return "unknown_layout"
+    return "over_masked" if evidence.masked_share > policy.max_masked else None
 
 
 def _unmet(need: Need, looks: Sequence[Look]) -> SuppressReason | None:

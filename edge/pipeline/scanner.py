@@ -54,8 +54,11 @@ _TRANSIENT: frozenset[SuppressReason] = frozenset(
 )
 """Reasons that lie with the box and not with the object."""
 _QUARANTINED: frozenset[SuppressReason] = frozenset(
-    {"unreadable", "too_large", "unsupported_syntax", "no_pixels", "unknown_layout", "text_left"}
-)
+    {
+        "unreadable", "too_large", "unsupported_syntax", "no_pixels",
+        "unknown_layout", "text_left", "over_masked",
+    }
+)  # fmt: skip
 """Reasons for which a person may want to look at the object: it is kept, encrypted, in quarantine."""
 
 

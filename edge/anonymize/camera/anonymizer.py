@@ -174,12 +174,14 @@ class CameraAnonymizer:
         """Frames whose wait is over, oldest first; also when no new frame comes."""
         out = self._forget_if_blinded()
         now_ns = self._clock()
+        if self._pending:
+            self._look_for_text(self._pending[-1])
         faces, face_failed = self._faces.state()
         while self._pending:
             head = self._pending[0]
             late = self._realtime and now_ns - head.arrived_ns > self._delay_ns
             ahead = self._seen_ahead(head, faces)
-            if ahead:
+            if ahead and not late:
                 # Masks of faces that one side alone had seen were wider: what they hid may be bare by now.
                 self._look_for_text(head)
             texts, text_failed = self._texts.state()
@@ -190,8 +192,6 @@ class CameraAnonymizer:
             self._pending.popleft()
             obstacle: SuppressReason | None = "detector_failed" if failed else None
             out.append(self._clean(head, faces, covering, obstacle, now_ns))
-        if self._pending:
-            self._look_for_text(self._pending[-1])
         return self._still_seen(out)
 
     def _forget_if_blinded(self) -> list[Outcome]:

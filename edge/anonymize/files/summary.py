@@ -12,6 +12,7 @@ WHOLE = frozenset({"written", "duplicate"})
 """Outcomes in which a copy stands for the whole file."""
 
 _ADVICE = {
+    "over_masked": "masks cover more than 70 % of the image",
     "recognizable_head": "a face could be rendered of its series; "
     "--option clean-recognizable-visual-features removes faces from CT",
     "head_not_excluded": "neither header nor pixels show that its series shows no head; "
