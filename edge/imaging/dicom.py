@@ -23,7 +23,6 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID
 
 from edge.imaging import codestream, dicom_header
@@ -31,6 +30,7 @@ from edge.imaging.decoded import Decoded, DecodeLimits, Opened, Undecodable
 from edge.imaging.dicom_look import look_of
 from edge.imaging.frames import Acquisition, Identity, Pixels
 from edge.imaging.gray import render
+from edge.imaging.palette import coloured
 from edge.messages import SuppressReason
 
 __all__ = ["DecodeLimits", "Decoded", "Opened", "Undecodable", "decode", "open_", "transfer_syntaxes"]
@@ -273,7 +273,8 @@ def _display(image: _Image, index: int, stored: NDArray[Any], photometric: str) 
         look = look_of(image.header, index, bits=bits, signed=signed, little_endian=image.little_endian)
         return render(stored >> image.shift if image.shift else stored, bits, signed, look)
     if image.photometric == "PALETTE COLOR":
-        colours = apply_color_lut(stored & ((1 << image.bits) - 1), image.header)[..., :3]
+        indices = stored & ((1 << image.bits) - 1)
+        colours = coloured(indices, image.header, little_endian=image.little_endian)
         # Some makers write 8-bit entries into 16 bits.
         wide = colours.dtype != np.uint8 and int(colours.max(initial=0)) > 255
         return np.ascontiguousarray(colours >> 8 if wide else colours).astype(np.uint8, copy=False)

@@ -19,6 +19,8 @@ from pydicom.pixels import pixel_array
 
 from edge.anonymize.files.one_file import FileAnonymizer, How
 from edge.anonymize.headers.clean import Options
+from edge.imaging import dicom
+from edge.imaging.decoded import DecodeLimits
 from edge.settings import Anonymize, Source
 from tests.anonymize import ultrasound as us
 
@@ -222,6 +224,24 @@ def test_palette(order, clean, tmp_path):
     assert copy.PhotometricInterpretation == "PALETTE COLOR"
     assert copy.RedPaletteColorLookupTableData == ramp.astype("<u2").tobytes()
     assert native(copy)[0, 0, 0] == 10  # what the palette shows darkest
+
+
+@pytest.mark.parametrize("kind", ["", "Segmented"])
+def test_a_palette_shows_the_same_in_either_byte_order(kind):
+    shown = []
+    for order in "<>":
+        ds, ramp = with_palette(order)
+        if kind:
+            for colour in ("Red", "Green", "Blue"):
+                name = f"{colour}PaletteColorLookupTableData"
+                discrete = np.frombuffer(ds[name].value, order + "u2")
+                segments = np.concatenate([[0, len(ramp)], discrete]).astype(order + "u2")
+                setattr(ds, kind + name, segments.tobytes())
+                ds[kind + name].VR = "OW"
+                del ds[name]
+        shown.append(np.stack(list(dicom.open_(us.encoded(ds), DecodeLimits()).frames)))
+    assert np.array_equal(*shown)
+    assert len(np.unique(shown[0])) > 50
 
 
 def test_palette_in_rle(clean, tmp_path):

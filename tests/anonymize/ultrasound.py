@@ -12,10 +12,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-ROWS, COLUMNS, FRAMES = 88, 112, 2
-REGION = np.s_[16:84, 8:108]
+ROWS, COLUMNS, FRAMES = 176, 224, 2
+REGION = np.s_[24:168, 8:216]
 """The image region: rows, columns."""
-TEXT = np.s_[40:50, 20:95]
+TEXT = np.s_[86:100, 40:150]
 """Where a name is burned into the last frame, inside the region."""
 MARGIN = 20
 """Pixels around `TEXT` that masking may take, too."""
@@ -27,8 +27,8 @@ def drawing() -> np.ndarray:
     frames = np.stack([60 + 40 * np.sin((x + 9 * i) / 30) + 30 * np.cos(y / 23) for i in range(FRAMES)])
     frames = frames.round().astype(np.uint8)
     for frame in frames:
-        cv2.putText(frame, "QUIXANO", (20, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.35, 250, 1, cv2.LINE_AA)
-    cv2.putText(frames[-1], "ZEBROWSKA", (20, 49), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 250, 1, cv2.LINE_AA)
+        cv2.putText(frame, "QUIXANO", (20, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 250, 1, cv2.LINE_AA)
+    cv2.putText(frames[-1], "ZEBROWSKA", (42, 98), cv2.FONT_HERSHEY_SIMPLEX, 0.55, 250, 1, cv2.LINE_AA)
     return frames
 
 

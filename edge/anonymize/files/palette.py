@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut
+
+from edge.imaging.palette import coloured
 
 _WORDS = ("OW",)
 
@@ -16,7 +17,8 @@ def darkest(header: Dataset) -> int:
     entries = int(header.RedPaletteColorLookupTableDescriptor[0]) or 1 << 16  # 0 stands for 65,536
     try:
         values: NDArray[np.int64] = first + np.arange(entries)
-        shown = apply_color_lut(values[None], header)[0].astype(np.int64).sum(axis=1)
+        little_endian = header.original_encoding[1] is not False
+        shown = coloured(values[None], header, little_endian=little_endian)[0].astype(np.int64).sum(axis=1)
     except Exception:  # noqa: BLE001  # a palette that no parser reads is filled with some colour, as solid
         return first
     return first + int(np.argmin(shown))
