@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from edge import settings
-from edge.settings import Settings, SettingsError, Source
+from edge.settings import Scanner, Settings, SettingsError, Source
 from edge.units import SIZE_UNITS, TIME_UNITS, Bytes, Seconds
 
 # Words by which a sentence tells the unit or range of a bare number.
@@ -24,9 +24,12 @@ TELLS_UNIT = re.compile(
 )
 
 
+REPEATED: dict[str, type[BaseModel]] = {"source": Source, "scanner": Scanner}
+
+
 def every_key() -> Iterator[tuple[str, str, Any]]:
     for section, field in Settings.model_fields.items():
-        model = Source if section == "source" else field.annotation
+        model = REPEATED.get(section, field.annotation)
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
         for key, item in model.model_fields.items():
@@ -63,11 +66,16 @@ def test_annotated_default_shows_every_key_below_its_sentence() -> None:
         assert any(lines[i - 1] == f"# {item.description}" for i in shown), key
 
 
-def test_annotated_source_works_once_uncommented() -> None:
+def uncommented(section: str) -> str:
     text = settings.annotated_default()
-    source = text[text.index("# [[source]]") :]
-    uncommented = re.sub(r"^# (?=\[\[source|[a-z_]+ = (?!\(unset))", "", source, flags=re.MULTILINE)
-    assert settings.parse(uncommented).source == (Source(),)
+    table = text[text.index(f"# [[{section}]]") :].split("\n\n")[0]
+    return re.sub(rf"^# (?=\[\[{section}|[a-z_]+ = (?!\(unset))", "", table, flags=re.MULTILINE)
+
+
+def test_annotated_tables_work_once_uncommented() -> None:
+    assert settings.parse(uncommented("source")).source == (Source(),)
+    with pytest.raises(SettingsError):  # which scanner, and what of its images, somebody has to say
+        settings.parse(uncommented("scanner"))
 
 
 @pytest.mark.parametrize(
