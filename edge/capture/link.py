@@ -187,7 +187,7 @@ def pack_acquisition(value: Acquisition | None) -> Message | None:
         return None
     regions = [[r.left, r.top, r.right, r.bottom] for r in value.regions]
     words: Message = {key: getattr(value, key) for key in _WORDS}
-    return {**words, "regions": regions, "secondary": value.secondary}
+    return {**words, "regions": regions, "secondary": value.secondary, "scripts": list(value.scripts)}
 
 
 def unpack_acquisition(value: Message | None) -> Acquisition | None:
@@ -196,7 +196,8 @@ def unpack_acquisition(value: Message | None) -> Acquisition | None:
         return None
     words = {key: str(value[key]) for key in _WORDS}
     regions = tuple(Region(*(int(side) for side in region)) for region in value["regions"])
-    return Acquisition(**words, regions=regions, secondary=bool(value["secondary"]))
+    scripts = tuple(map(str, value["scripts"]))
+    return Acquisition(**words, regions=regions, secondary=bool(value["secondary"]), scripts=scripts)
 
 
 _IDENTITY = ("patient_id", "issuer", "accession_number", "study_uid", "series_uid", "sop_uid")

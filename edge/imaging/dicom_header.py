@@ -9,6 +9,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from edge.imaging.dicom_texts import scripts_of
 from edge.imaging.frames import Acquisition, Identity, Region
 
 # Secondary Capture family, PS3.6 Annex A: single frame and the four multi-frame classes.
@@ -51,6 +52,8 @@ _VIEW_CODES = {
 
 _CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
 _LO, _SH, _UI = 64, 16, 64  # most characters of a value (PS3.5 6.2)
+_ULTRASOUND = frozenset({"US", "IVUS"})
+"""Modalities whose header declares regions: others have no US Region Calibration (PS3.3 A.6.4, A.7.4)."""
 _MAX_REGIONS = 16
 _MAX_TYPES = 16
 _MAX_WORDS = 64
@@ -76,8 +79,10 @@ def acquisition(header: Dataset, rows: int, columns: int) -> Acquisition:
     Code strings are kept only if they look like one (PS3.5 6.2, VR CS), so that free text cannot
     travel on as a body part.
     """
+    scripts = scripts_of(header)  # before an element is converted: its bytes tell more than its text
+    modality = _code_string(text(header, "Modality"))
     return Acquisition(
-        modality=_code_string(text(header, "Modality")),
+        modality=modality,
         body_part=_code_string(text(header, "BodyPartExamined"))
         or _coded(header, "AnatomicRegionSequence", REGION_CODES),
         view=_code_string(text(header, "ViewPosition")) or _coded(header, "ViewCodeSequence", _VIEW_CODES),
@@ -85,8 +90,9 @@ def acquisition(header: Dataset, rows: int, columns: int) -> Acquisition:
         model_name=text(header, "ManufacturerModelName")[:_MAX_WORD],
         software=text(header, "SoftwareVersions")[:_MAX_WORD],
         image_type="\\".join(_code_string(value) for value in _image_type(header)[:_MAX_TYPES]),
-        regions=_ultrasound_regions(header, rows, columns),
+        regions=_ultrasound_regions(header, rows, columns) if modality in _ULTRASOUND else (),
         secondary=_is_secondary(header),
+        scripts=scripts,
     )
 
 

@@ -85,6 +85,8 @@ class Acquisition:
     """Software Versions (0018,1020)."""
     image_type: str = ""
     """Image Type (0008,0008): code strings, upper case, joined by a backslash."""
+    scripts: tuple[str, ...] = ()
+    """Scripts beside Latin that the header is written in; see `edge.imaging.scripts`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -131,7 +131,7 @@ def test_frames_outside_the_ring_are_refused():
 
 def test_headers_survive_the_way():
     acquisition = Acquisition("US", "HEART", "PA", "Maker", "Model", (Region(1, 2, 3, 4),), secondary=True,
-                              software="1.2", image_type="ORIGINAL")  # fmt: skip
+                              software="1.2", image_type="ORIGINAL", scripts=("cjk", "thai"))  # fmt: skip
     assert (
         link.unpack_acquisition(cbor2.loads(cbor2.dumps(link.pack_acquisition(acquisition)))) == acquisition
     )

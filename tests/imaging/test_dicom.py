@@ -290,9 +290,11 @@ def test_ultrasound_regions_are_inclusive_and_clipped():
     region = Dataset()
     region.RegionLocationMinX0, region.RegionLocationMinY0 = 2, 1
     region.RegionLocationMaxX1, region.RegionLocationMaxY1 = 9, 500
-    ds = dataset(RAMP)
+    ds = dataset(RAMP, Modality="US")
     ds.SequenceOfUltrasoundRegions = Sequence([region])
     assert decode(encode(ds), LIMITS).acquisition.regions == (Region(2, 1, 10, 10),)
+    ds.Modality = "DX"  # that has no such module: a region in it would let all of a film's writing stay
+    assert decode(encode(ds), LIMITS).acquisition.regions == ()
 
 
 # --- limits and failures
