@@ -18,9 +18,11 @@ from edge.anonymize.layout.screen import ScreenAnonymizer
 from edge.anonymize.layout.still import still_of
 from edge.anonymize.proof.budget import Budget
 from edge.anonymize.proof.examiner import Examiner, Watch
+from edge.anonymize.proof.scanner_canary import ScannerCanary
 from edge.anonymize.proof.screen_canary import ScreenCanary
 from edge.anonymize.scanner.anonymizer import ScannerAnonymizer
 from edge.anonymize.self_test import SelfTest
+from edge.anonymize.text.evidence import Trust
 from edge.classify.classifier import Classifier, ModelError, load_classifier
 from edge.classify.finding import FindingMaker
 from edge.enroll import SIGNING_KEY
@@ -36,6 +38,7 @@ from edge.pipeline.leaks import LeakDesk
 from edge.pipeline.live import CameraAnonymizer as CameraGate
 from edge.pipeline.post import Post
 from edge.pipeline.receipts import ReceiptMaker
+from edge.pipeline.scanner import STREAM
 from edge.pipeline.scanner import ScannerAnonymizer as ScannerGate
 from edge.pipeline.series import SeriesDesk
 from edge.settings import Inbox, Settings, SettingsError, Source
@@ -139,7 +142,18 @@ class Box:
 
     def scanner_gate(self) -> ScannerGate:
         """The anonymization gate for scanner frames."""
-        return ScannerAnonymizer(self.settings.anonymize, self.detectors)
+
+        def singer(_: SelfTest, key: int) -> ScannerCanary:
+            return ScannerCanary(gate.again, self.detectors, key)
+
+        self._watches[STREAM] = self._examiner.watch_still(STREAM, singer)
+        gate = ScannerAnonymizer(
+            self.settings.anonymize,
+            self.detectors,
+            scanners=self.settings.scanner,
+            witness=self._watches[STREAM],
+        )
+        return gate
 
     def camera_gate(self, source: Source) -> CameraGate:
         """The anonymization gate for one camera, video or grabber."""
@@ -182,7 +196,7 @@ class Box:
         def singer(_: SelfTest, key: int) -> ScreenCanary:
             return ScreenCanary(source.name, gate.again, self.detectors, key)
 
-        self._watches[source.name] = self._examiner.watch_screen(source.name, singer)
+        self._watches[source.name] = self._examiner.watch_still(source.name, singer)
         gate = ScreenAnonymizer(
             source,
             self.settings.anonymize,
@@ -207,6 +221,12 @@ class Box:
         """What keeps the box from its work, in words for whoever looks at its status."""
         reason = self.directory.reason
         found = [] if reason is None else [f"the clinic's manifest is {reason}"]
+        missing = Trust.of(self.settings.anonymize.scripts, self.detectors.texts).missing()
+        if missing and not self.detectors.problems:
+            found.append(
+                f"anonymize.scripts: the text detectors are not proved to find {', '.join(missing)}, so of "
+                "scanner objects only declared regions, layouts and what [[scanner]] says are kept"
+            )
         for layouts in self._layouts.values():
             found += layouts.problems
         return found

@@ -28,7 +28,7 @@ from edge.messages import Blindness, Command, DeviceState, SourceHealth
 from edge.pipeline.directory import unix_ms
 from edge.pipeline.live import LivePath
 from edge.pipeline.released import Released
-from edge.pipeline.scanner import ScannerPath
+from edge.pipeline.scanner import STREAM, ScannerPath
 from edge.settings import Settings, SettingsError, load, missing_paths
 from edge.wire.codec import encode
 from edge.wire.publisher import Publisher
@@ -160,6 +160,11 @@ class Daemon:
         """Every source as its process told it, what the standing proof says, and whether it is blind."""
         with self._lock:
             sources = list(self._sources.values())
+        folders = any(source.kind == "folder" for source in self.box.settings.source)
+        if folders and STREAM not in {source.name for source in sources}:  # pictures, and no DICOM receiver
+            sources.append(
+                SourceHealth(name=STREAM, state="waiting", last_frame_age_ms=None, frames=0, dropped=0)
+            )
         told = (with_proof(source, self.box.proof(source.name)) for source in sources)
         return [_with_sight(source, self._sights.get(source.name, unhindered)()) for source in told]
 

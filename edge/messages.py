@@ -39,6 +39,7 @@ SuppressReason = Literal[
     "detector_failed",
     "self_test_failed",
     "unknown_layout",
+    "unproved_script",
     "text_left",
     "over_masked",
     "no_bracket",

@@ -126,6 +126,24 @@ def fill(pixels: Pixels, mask: NDArray[np.bool_], value: int = 0) -> None:
     pixels[mask] = value
 
 
+def boxes_of(mask: NDArray[np.bool_]) -> list[Box]:
+    """A box around each connected part of ``mask`` (rows, columns)."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    parts = (tuple(float(v) for v in part[:4]) for part in stats[1:])
+    return [Box(left, top, left + width, top + height) for left, top, width, height in parts]
+
+
+def bounds(kept: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the rectangle around what is kept; all of them if nothing is.
+
+    Nothing else is looked at: the edge of a fill around it hides from a network what stands beside it.
+    """
+    if not kept.any():
+        return np.s_[:, :]
+    rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
+    return np.s_[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+
+
 def fill_flat(
     values: NDArray[Any], mask: NDArray[np.bool_], *, nominal: bool = False, default: int = 0
 ) -> None:

@@ -24,6 +24,8 @@ class Witness(Protocol):
         outcome: CleanFrame | Held,
         self_test: SelfTest,
         regions: tuple[Region, ...] = (),
+        *,
+        faces: bool = True,
     ) -> None:
         """See a frame as it came, and what became of it.
 
@@ -33,7 +35,11 @@ class Witness(Protocol):
             outcome: what became of it.
             self_test: that of the source.
             regions: what of it is kept, where the frame itself says so, as a screen's layout does.
+            faces: whether faces are looked for in it.
         """
+
+    def asks(self) -> bool:
+        """Whether it waits for a frame to plant a canary in."""
 
     def forget(self) -> None:
         """Drop what was kept of frames: the source was blinded."""

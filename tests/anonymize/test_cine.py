@@ -149,3 +149,23 @@ def test_a_text_elsewhere_in_time_does_not_cut_a_name_in_two(detectors: Detector
     found = burned_in.look(iter(run), np.zeros((ROWS, COLUMNS), bool), detectors, lambda: None)
     assert found.left == 0
     assert not ((run != clean).any(axis=0) & ~found.mask).any()
+
+
+def test_what_is_masked_of_a_region_does_not_hang_on_what_lies_around_it(detectors: Detectors):
+    """Nor on the edge of a fill around it: beside one a faint line went unseen."""
+    picture = still()[0].copy()
+    put(picture, "ZEBROWSKA", 90, 120, 250, 0.6)
+    inside = np.s_[40 : ROWS - 20, 80 : COLUMNS - 10]
+    outside = np.ones((ROWS, COLUMNS), bool)
+    outside[inside] = False
+    busy = picture.copy()
+    busy[outside] = 230
+    put(busy, "SCANNER 7", 4, 20, 0, 0.6)
+    alone = np.ascontiguousarray(picture[inside])
+    nothing = np.zeros(alone.shape[:2], bool)
+    expected = burned_in.look(iter([alone]), nothing, detectors, lambda: None).mask
+    assert expected.any()
+    for each in (picture, busy):
+        found = burned_in.look(iter([each]), outside, detectors, lambda: None).mask
+        assert (found[inside] == expected).all()
+        assert not found[outside].any()

@@ -13,7 +13,10 @@ from edge.anonymize.files import picture
 from edge.anonymize.gate import Held
 from edge.anonymize.geometry import Box
 from edge.anonymize.models import DetectorUnavailable
-from edge.anonymize.scanner.anonymizer import ScannerAnonymizer, kept_regions
+from edge.anonymize.proof.canary import Unseeing
+from edge.anonymize.scanner.anonymizer import ScannerAnonymizer, find_names
+from edge.anonymize.scanner.regions import kept_regions
+from edge.anonymize.text.evidence import Trust
 from edge.imaging import dicom
 from edge.imaging.decoded import DecodeLimits
 from edge.imaging.frames import Acquisition, CleanFrame, Identity, RawFrame, Region
@@ -85,13 +88,13 @@ def test_an_unknown_layout_is_held(scanner, acquisition):
 
 
 def test_a_secondary_capture_is_held_even_with_regions():
-    assert kept_regions(Acquisition(secondary=True, regions=(Region(0, 0, 9, 9),)), 9, 9) is None
+    acquisition = Acquisition(secondary=True, regions=(Region(0, 0, 9, 9),))
+    assert kept_regions(acquisition, 9, 9, Trust((), frozenset())) == "unknown_layout"
 
 
 class Broken:
-    name, sha256 = "pp-ocrv4-det", b"t" * 32
-
     def __init__(self, real, after, error=DetectorUnavailable):
+        self.name, self.sha256 = real.name, real.sha256
         self.real, self.left, self.error = real, after, error
 
     def find(self, image, within=None):
@@ -233,3 +236,22 @@ def test_a_picture_is_held_when_the_face_detector_fails(detectors, face, error):
     scanner = ScannerAnonymizer(Anonymize(), replace(detectors, faces=Faces()))
     assert scanner.clean(raw(photograph(face), identity=None)).reason == "detector_failed"
     assert isinstance(scanner.clean(raw(radiograph(None))), CleanFrame)
+
+
+@pytest.mark.parametrize("negative", [True, False])
+def test_what_our_own_detector_finds_in_the_negative_alone_is_found(detectors, negative):
+    """Faint letters are likely enough in one of the two at times; the double finds in the negative alone."""
+    page = radiograph()
+
+    class Dark:
+        sha256, name = bytes(32), "dark"
+
+        def find(self, image, within=None):
+            return detectors.any_script.find(page) if np.array_equal(image, ~page) else []
+
+        def find_beside(self, image, lines):
+            return []
+
+    text = Unseeing(detectors.text)
+    found = find_names(page, replace(detectors, text=text, any_script=Dark()), negative=negative)
+    assert bool(found) == negative

@@ -8,7 +8,9 @@ import pytest
 from edge.anonymize.layout.learn import learn
 from edge.anonymize.layout.match import Confirmed
 from edge.anonymize.layout.still import still_of
-from edge.anonymize.scanner.anonymizer import kept_regions
+from edge.anonymize.scanner.regions import kept_regions
+from edge.anonymize.text.evidence import Trust
+from edge.imaging.frames import Region
 from edge.pipeline.layouts import Layouts, LayoutVersions
 from edge.settings import Source
 from edge.wire.keys import SigningKey
@@ -116,7 +118,10 @@ def test_a_picture_of_a_folder_keeps_what_its_layout_keeps_and_nothing_of_anothe
     describe = still_of(source, lambda: [Confirmed(TEMPLATE, bytes(32))])
     known, unknown = describe(vendor_a(PATIENTS[3], 9)), describe(vendor_b(PATIENTS[3], 9))
     assert (known.modality, known.body_part) == ("CR", "CHEST")
-    assert kept_regions(known, 720, 1280) == TEMPLATE.regions()
-    assert kept_regions(unknown, 720, 1280) is None  # unknown_layout, though CR alone would be kept whole
+    no, yes = (Trust(("latin",), frozenset(proved)) for proved in ((), ("latin",)))
+    assert kept_regions(known, 720, 1280, no) == TEMPLATE.regions()
+    # Though CR alone would be kept whole.
+    assert kept_regions(unknown, 720, 1280, yes) == "unknown_layout"
     plain = still_of(source.model_copy(update={"layouts": ()}), list)(np.zeros((720, 1280), np.uint8))
-    assert kept_regions(plain, 720, 1280) is not None
+    assert kept_regions(plain, 720, 1280, yes) == (Region(0, 0, 1280, 720),)
+    assert kept_regions(plain, 720, 1280, no) == "unproved_script"

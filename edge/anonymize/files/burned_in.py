@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.anonymize.detectors import Detectors
+from edge.anonymize.geometry import bounds
 from edge.anonymize.scanner import cine
 from edge.anonymize.scanner.anonymizer import find_names, mask_found
 from edge.imaging.frames import Pixels
@@ -56,15 +57,17 @@ def look(
         DetectorUnavailable: the text detector failed.
     """
     found = BurnedIn(np.zeros(outside.shape, bool))
+    place = bounds(~outside)
+    mask, outside = found.mask[place], outside[place]
     with ThreadPoolExecutor(_THREADS) as pool:
-        for run in _runs(frames):
+        for run in _runs(np.asarray(frame[place]) for frame in frames):
             run[:, outside] = 0
             pictures = _pictures(run)
             beat()
             names = pool.map(partial(find_names, detectors=detectors), pictures)
             for picture, boxes in zip(pictures, names, strict=True):
-                new = mask_found(np.array(picture), boxes, found.mask, detectors)
-                found.mask |= new.mask
+                new = mask_found(np.array(picture), boxes, mask, detectors)
+                mask |= new.mask
                 found.texts, found.left = found.texts + new.texts, found.left + new.left
                 beat()
             found.frames, found.looks = found.frames + len(run), found.looks + len(pictures)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.anonymize.files import profile_arguments
+from edge.anonymize.files import kept_arguments, profile_arguments
 
 if TYPE_CHECKING:
     from edge.anonymize.files.archive import Job
@@ -21,6 +21,10 @@ names that the key alone can make again; a patient's folder is the Patient ID of
 
 Only what was looked at is written. Structured reports, encapsulated documents, waveforms, raw data,
 presentation states, video streams and DICOMDIR are held back, each with its reason in the report.
+
+Videos are held back until you say what of them may be kept: --keep, or --whole-scene. Images and objects
+that are kept whole are held back if a name may stand in them in a script that the text detectors are not
+proved to find (their header is written in it, or --script names it).
 
 Slices of which a face could be rendered (CT, MR, PET of a head, or of a body whose part is not known)
 are held back, too. With --option clean-recognizable-visual-features the face is cut off where that can
@@ -75,11 +79,7 @@ def add_commands(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         metavar="S",
         help="hold a file after so many seconds at one frame (600)",
     )
-    add(
-        "--keep",
-        metavar="L,T,R,B",
-        help="videos: keep this part of the picture alone, as shares of its width and height",
-    )
+    kept_arguments.add(parser)
     profile_arguments.add(parser)
     parser.set_defaults(run=run)
 
@@ -140,8 +140,6 @@ def _unwritable(path: Path) -> str | None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; see its description for the exit codes."""
-    from pydantic import ValidationError
-
     from edge import __version__
     from edge.anonymize.files import archive, journal
     from edge.anonymize.files.names import Names
@@ -149,29 +147,27 @@ def run(args: argparse.Namespace) -> int:
     from edge.anonymize.files.workers import Setup
     from edge.anonymize.headers.options import Options, UnknownOptionError
     from edge.anonymize.headers.remap import KeyFileError, new_key, read_key
-    from edge.settings import Source
+    from edge.anonymize.models import ANY_SCRIPT, PP_OCR_DET
+    from edge.anonymize.text.evidence import Trust, proved
 
     source_dir = args.input.resolve()
     problem = next(_misplaced(args, source_dir), None)
     if problem is not None:
         return _refuse(problem)
     try:
-        keep = tuple(float(part) for part in args.keep.split(",")) if args.keep else None
-        source = {
-            "name": "file",
-            "kind": "video",
-            "looks_at": "scene",
-            "whole_scene": keep is None,
-            "keep": keep,
-        }
-        Source.model_validate(source)
-    except (ValueError, ValidationError):
-        return _refuse("--keep: expected four shares as left,top,right,bottom, such as 0.2,0.1,0.8,0.9")
+        kept = kept_arguments.chosen(args)
+    except kept_arguments.WrongKeepError as error:
+        return _refuse(f"--keep: {error}")
     names = profile_arguments.chosen(args)
     try:
         method = Options.from_names(names).method()
     except UnknownOptionError as error:
         return _refuse(f"--option: {error}")
+    missing = Trust(kept.scripts, proved((ANY_SCRIPT.sha256, PP_OCR_DET.sha256))).missing()
+    if kept.scripts == ("latin",):
+        _say("names in images are taken to be in Latin letters; where other ones may be burned in: --script")
+    if missing:
+        _say(f"the text detectors are not proved to find {', '.join(missing)}: whole images are held back")
     try:
         if args.new_key:
             new_key(args.key)
@@ -189,13 +185,16 @@ def run(args: argparse.Namespace) -> int:
         linkage=args.linkage,
         resume=args.resume,
         jobs=args.jobs or len(os.sched_getaffinity(0)),
-        setup=Setup(key, names, source, args.memory * _GIB, float(args.timeout)),
+        setup=Setup(
+            key, names, kept.source, kept.scripts, kept.scanners, args.memory * _GIB, float(args.timeout)
+        ),
         run={
             "format": journal.FORMAT,
             "software": __version__,
             "policy": POLICY,
             "headers": "; ".join(method),
-            "options": [*names, *([f"keep={args.keep}"] if args.keep else [])],
+            "options": list(names),
+            **kept.recorded,
             "key": Names(key).key_id(),
         },
     )

@@ -24,8 +24,8 @@ from edge.anonymize.headers import media
 from edge.anonymize.headers.remap import Remap
 from edge.anonymize.heads import judge
 from edge.anonymize.heads.cut import Cut
-from edge.anonymize.scanner.anonymizer import kept_regions
 from edge.anonymize.scanner.devices import annotation
+from edge.anonymize.scanner.regions import Keeps
 from edge.imaging import dicom
 from edge.imaging.decoded import DecodeLimits
 from edge.imaging.frames import Acquisition
@@ -99,6 +99,7 @@ def look(
     detectors: Detectors,
     beat: Callable[[], None],
     cut_of: Callable[[int], Cut] | None,
+    keeps: Keeps,
 ) -> Looked:
     """Decode every frame for display and look for what may not stay.
 
@@ -110,14 +111,16 @@ def look(
         beat: called as it goes on.
         cut_of: finds where the face of a head is, given how many frames show it; None: faces are not
             removed, and heads are held.
+        keeps: what of its frames may be kept.
 
     Raises:
         Undecodable: its pixels cannot be shown.
-        FileHeld: the layout of its frames is not known, or a face could be rendered of its series.
+        FileHeld: the layout of its frames is not known, a script that may stand there is not proved, or a
+            face could be rendered of its series.
         DetectorUnavailable: a detector failed.
     """
     opened = dicom.open_(data, limits)
-    outside = _outside(opened.acquisition, *opened.shape[:2])
+    outside = _outside(opened.acquisition, opened.shape, keeps)
     head = judge.judge(header, opened.count)
     if head.reason is not None and cut_of is None:
         raise FileHeld(head.reason)
@@ -134,10 +137,11 @@ def look(
     return Looked(header, outside, found, faceless=True, cut=cut_of(opened.count))
 
 
-def _outside(acquisition: Acquisition, rows: int, columns: int) -> NDArray[np.bool_]:
-    regions = kept_regions(acquisition, rows, columns)
-    if regions is None:
-        raise FileHeld("unknown_layout")
+def _outside(acquisition: Acquisition, shape: tuple[int, ...], keeps: Keeps) -> NDArray[np.bool_]:
+    rows, columns = shape[:2]
+    regions = keeps(acquisition, rows, columns)
+    if isinstance(regions, str):
+        raise FileHeld(regions)
     outside = np.ones((rows, columns), bool)
     for region in regions:
         outside[region.top : region.bottom, region.left : region.right] = False

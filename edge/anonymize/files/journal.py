@@ -18,7 +18,7 @@ from typing import Any
 from edge.anonymize.files.report import FileReport
 from edge.anonymize.files.staged import OutputFailed, output, write_all
 
-FORMAT = 1
+FORMAT = 2
 _SYNC_SECONDS = 2.0
 _BEGINNING = b'{"record": "run"'
 """How every report begins; what does not is somebody else's file, and stays as it is."""
@@ -30,6 +30,9 @@ _COMPARED = {
     "policy": "another policy",
     "headers": "another edition of the header profile",
     "options": "other options",
+    "scripts": "other scripts",
+    "scanners": "other scanners",
+    "videos": "other parts of videos",
     "detectors": "other detectors",
 }
 """What must be the same for a run to go on, in words."""

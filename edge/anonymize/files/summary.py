@@ -12,6 +12,11 @@ WHOLE = frozenset({"written", "duplicate"})
 """Outcomes in which a copy stands for the whole file."""
 
 _ADVICE = {
+    "unproved_script": "its header is written in a script, or --script names one, that the text detectors "
+    "are not proved to find; say with --scanner which part of its scanner's images is kept",
+    "unknown_layout": "its header does not say where the image lies among the scanner's own text; "
+    "of ultrasound --scanner may say which part is kept",
+    "no_keep_region": "say which part of videos is kept with --keep, or --whole-scene",
     "over_masked": "masks cover more than 70 % of the image",
     "recognizable_head": "a face could be rendered of its series; "
     "--option clean-recognizable-visual-features removes faces from CT",

@@ -28,7 +28,7 @@ from edge.anonymize.files.one_file import FileAnonymizer, How
 from edge.anonymize.files.staged import OutputFailed
 from edge.anonymize.files.workers import MAX_MESSAGE
 from edge.anonymize.headers.options import Options
-from edge.settings import Anonymize, Source
+from edge.settings import Anonymize, Scanner, Source
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _BEAT_EVERY = 1.0
@@ -79,7 +79,7 @@ def _serve(link: _Link, parent: int) -> None:
     setup = link.receive()
     _confine(parent, setup["memory"])
     cv2.setNumThreads(1)
-    settings = Anonymize()
+    settings = Anonymize(scripts=setup["scripts"])
     detectors = load_detectors(settings, threads=1)
     how = How(
         key=bytes.fromhex(setup["key"]),
@@ -87,6 +87,7 @@ def _serve(link: _Link, parent: int) -> None:
         options=Options.from_names(setup["options"]),
         source=Source.model_validate(setup["source"]),
         most_bytes=setup["memory"] // _INPUT_SHARE,
+        scanners=tuple(map(Scanner.model_validate, setup["scanners"])),
     )
     anonymizer = FileAnonymizer(how, detectors, link.beat)
     used = {d.name: d.sha256.hex() for d in detectors.thorough}

@@ -43,13 +43,16 @@ class Setup:
     key: bytes
     options: tuple[str, ...]
     source: dict[str, Any]
+    scripts: tuple[str, ...]
+    scanners: tuple[dict[str, Any], ...]
     memory: int
     silence: float
 
     def message(self) -> dict[str, Any]:
         """For the worker."""
         return {
-            "key": self.key.hex(), "options": self.options, "source": self.source, "memory": self.memory,
+            "key": self.key.hex(), "options": self.options, "source": self.source,
+            "scripts": self.scripts, "scanners": self.scanners, "memory": self.memory,
         }  # fmt: skip
 
 

@@ -105,7 +105,7 @@ class Looks:
         return self._detectors.faces.find(job.image, FACE_WIDTH)
 
     def _find_text(self, job: Job) -> list[Box]:
-        return [grow_text(box) for box in find_names(job.image, self._detectors)]
+        return [grow_text(box) for box in find_names(job.image, self._detectors, negative=False)]
 
     def seen(self) -> Seen:
         """The looks so far."""

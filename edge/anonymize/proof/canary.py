@@ -35,6 +35,8 @@ class Material:
     masks: Sequence[Box]
     regions: tuple[Region, ...] = ()
     """What of it is kept, where the frame itself says so; empty: the source's settings do."""
+    faces: bool = True
+    """Whether faces are looked for in it."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,14 @@ class Singer(Protocol):
         ...
 
 
-class _Unseeing:
+class Unseeing:
     """In the place of a detector whose masks are not asked for: it looks, and finds nothing."""
 
     def __init__(self, real: FaceFinder | TextFinder) -> None:
         self.name, self.sha256 = real.name, real.sha256
 
     def find(self, *_: object) -> list[Box]:
+        """Nothing."""
         return []
 
     glance = find_beside = find
@@ -72,8 +75,8 @@ class _Unseeing:
 def by_turns(detectors: Detectors, *, face: bool) -> Detectors:
     """Those in service, of which only those that look for a face, or for text, find anything."""
     if not face:
-        return replace(detectors, faces=_Unseeing(detectors.faces))
-    text, any_script = _Unseeing(detectors.text), _Unseeing(detectors.any_script)
+        return replace(detectors, faces=Unseeing(detectors.faces))
+    text, any_script = Unseeing(detectors.text), Unseeing(detectors.any_script)
     return replace(detectors, text=text, any_script=any_script)
 
 

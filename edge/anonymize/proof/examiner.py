@@ -24,7 +24,7 @@ from edge.anonymize.proof.recall import Recall
 from edge.anonymize.proof.second_look import SecondLook
 from edge.anonymize.self_test import SelfTest
 from edge.imaging.frames import CleanFrame, Pixels, Region
-from edge.messages import CanaryRecall, SuppressReason
+from edge.messages import CanaryRecall, LatchCause, SuppressReason
 from edge.settings import Anonymize, Proof, Source
 
 log = logging.getLogger(__name__)
@@ -52,21 +52,37 @@ class Watch:
         self.second_looks = 0
         self._examiner, self._make_singer = examiner, singer
         self._canary: Singer | None = None
-        self._canary_due = float("-inf")
+        self._canary_due = self._waits_since = float("-inf")
         self._material: Material | None = None
         self._left: CleanFrame | None = None
         self._looked_at = float("-inf")
         self._unproven_s, self._left_at = 0.0, float("-inf")
-        self._low = False
+        self._low = self._latched = False
+        self._standing = threading.Lock()
 
     # --- from the data path -----------------------------------------------------------------------
 
     def obstacle(self) -> SuppressReason | None:
         """Why nothing of this source may leave now, or None."""
-        stopped = self._examiner.consequences.stopped(self.name)
+        stopped = self._stopped()
         if stopped is not None:
             return stopped
         return "recall_low" if self.unproven() else None
+
+    def _stopped(self) -> LatchCause | None:
+        """Why the source is latched. Once a person has opened it, what was missed before is answered for."""
+        with self._standing:
+            stopped = self._examiner.consequences.stopped(self.name)
+            if stopped is None and self._latched:
+                self._faces, self._texts = Recall(), Recall()
+                self.faces, self.texts = _told(self._faces), _told(self._texts)
+                self._low, self._unproven_s = False, 0.0
+            self._latched = stopped is not None
+        return stopped
+
+    def asks(self) -> bool:
+        """Whether it waits for a frame to plant a canary in."""
+        return self._material is None and self._examiner.clock() >= self._canary_due
 
     def unproven(self) -> bool:
         """Whether canaries are missed, or none has proved anything for too long while frames left."""
@@ -80,16 +96,20 @@ class Watch:
         outcome: Outcome,
         self_test: SelfTest,
         regions: tuple[Region, ...] = (),
+        *,
+        faces: bool = True,
     ) -> None:
         """Take what is due from a frame that came by."""
         now, examiner, given = self._examiner.clock(), self._examiner, False
         if self._canary is None:
             # Under a key that nobody knows beforehand.
             self._canary = self._make_singer(self_test, secrets.randbits(64))
-        if self._material is None and now >= self._canary_due:
-            self._material, given = Material(pixels, outcome.captured_ns, masks, regions), True
+        if self.asks():
+            self._material, given = Material(pixels, outcome.captured_ns, masks, regions, faces), True
+            self._waits_since = now
         if isinstance(outcome, CleanFrame):
-            self._unproven_s += min(now - self._left_at, _NO_GAP_S)
+            with self._standing:
+                self._unproven_s += min(now - self._left_at, _NO_GAP_S)
             self._left_at = now
             if self._second and self._left is None and examiner.pace.due(now):
                 self._left, given = outcome, True
@@ -106,6 +126,11 @@ class Watch:
         """Whether a frame waits for a canary, and one for a second look that is due."""
         due = self._left is not None and self._examiner.pace.due(self._examiner.clock())
         return self._material is not None, due
+
+    @property
+    def waits_since(self) -> float:
+        """Since when a frame waits for a canary, monotonic seconds."""
+        return self._waits_since
 
     @property
     def looked_at(self) -> float:
@@ -140,15 +165,19 @@ class Watch:
         if result.face is None and result.text is None:
             meter.count("canary_without_result")
             return
-        if result.face is not None:
-            self._faces = self._faces.after(found=result.face)
-        if result.text is not None:
-            self._texts = self._texts.after(found=result.text)
-        self.faces, self.texts = _told(self._faces), _told(self._texts)
-        self._low = self._faces.too_low(required) or self._texts.too_low(required)
-        self._unproven_s = 0.0
-        if self._low:
+        self._stopped()
+        with self._standing:
+            if result.face is not None:
+                self._faces = self._faces.after(found=result.face)
+            if result.text is not None:
+                self._texts = self._texts.after(found=result.text)
+            self.faces, self.texts = _told(self._faces), _told(self._texts)
+            self._low = self._faces.too_low(required) or self._texts.too_low(required)
+            self._unproven_s = 0.0
+        if self._low:  # written to disk: outside of what the data path waits for
             self._examiner.consequences.recall_fell(self.name)
+            with self._standing:
+                self._latched = True
 
     def look_again(self) -> None:
         """Have a second look at the frame that waits, and draw the consequences."""
@@ -212,8 +241,8 @@ class Examiner:
         singer = partial(Canary, source, self._anonymize, self._detectors)
         return self._started(Watch(source.name, self, singer, second=True))
 
-    def watch_screen(self, name: str, singer: MakeSinger) -> Watch:
-        """That of a scanner's screen. Its fill is not black, by which a second look tells a mask.
+    def watch_still(self, name: str, singer: MakeSinger) -> Watch:
+        """That of a scanner's screen or objects. A second look tells masks by black, and their fill is not.
 
         Args:
             name: of the source.
@@ -242,9 +271,9 @@ class Examiner:
             self._thread.join(timeout=5.0)
 
     def _next(self) -> Callable[[], None] | None:
-        for watch in self._watches:
-            if watch.waits()[0]:
-                return watch.sing
+        singing = [watch for watch in self._watches if watch.waits()[0]]
+        if singing:  # whoever has waited longest, so that a busy source leaves the others their turn
+            return min(singing, key=lambda watch: watch.waits_since).sing
         left = [watch for watch in self._watches if watch.waits()[1]]
         return min(left, key=lambda watch: watch.looked_at).look_again if left else None
 

@@ -51,10 +51,11 @@ class ScreenCanary:
         outcome = self._again(raw, material.regions, by_turns(self._detectors, face=face))
         if isinstance(outcome, Held):
             return Result()
-        return Result(*(_gone(mask, planted.pixels, outcome.pixels) for mask in (planted.face, planted.text)))
+        return Result(*(gone(mask, planted.pixels, outcome.pixels) for mask in (planted.face, planted.text)))
 
 
-def _gone(mask: planting.Mask | None, planted: Pixels, clean: Pixels) -> bool | None:
+def gone(mask: planting.Mask | None, planted: Pixels, clean: Pixels) -> bool | None:
+    """Whether what was planted is no longer there; None if nothing was."""
     if mask is None or not np.any(mask > 127):
         return None
     changed = (clean != planted).any(axis=2)

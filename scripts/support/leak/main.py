@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from support.leak import (
     run_text,
     run_utility,
     run_video,
+    script_proof,
     sheet,
     sources,
     text_cases,
@@ -46,20 +47,39 @@ _PEER_CASES = 60
 """The first so many video cases go through deface, too: it takes seconds a case."""
 _ALONE_CASES = 140
 """The first so many cases of text in a room run again without faces: a false one must hide no line."""
-PROOF = 0.01
-"""Highest bound by source file at which the text detector is trusted with a script."""
 
 
-def video(data: Path, count: int | None, pictures: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Run:
+    """What is wanted of a part."""
+
+    data: Path
+    count: int | None
+    """The first so many cases; None for all."""
+    pictures: Path
+    """The contact sheet to write."""
+    tune: bool
+    """Cases by which rules are chosen, instead of those that judge."""
+
+    @property
+    def judges(self) -> bool:
+        """Whether the figures are those of the docs and of the box."""
+        return self.count is None and not self.tune
+
+
+def video(run: Run) -> dict[str, Any]:
     """The video cases: table, contact sheet, figures."""
+    data = run.data
     if not (data / "faces" / "portraits").is_dir():
         raise SystemExit(f"{data / 'faces' / 'portraits'}: not there; name the data in EDGE_DATA")
-    planned = video_cases(portraits.names("bench"))[:count]
+    names = portraits.names("tune" if run.tune else "bench")
+    planned = video_cases(names, tune=run.tune)[: run.count]
     results = list(run_video.run_all(planned, data))
     _check_control([result.control >= 0.99 for result in results], "identities")
     rows = report.rows(planned, results)
-    real = list(real_videos.run(data / "faces" / "files", run_video.detectors()))
-    tables = [report.markdown(rows), real_videos.markdown(real)]
+    # Of real videos there are too few to choose by some and judge by others.
+    real = [] if run.tune else list(real_videos.run(data / "faces" / "files", run_video.detectors()))
+    tables = [report.markdown(rows), *([real_videos.markdown(real)] if real else [])]
     peers: list[run_peers.PeerResult] = []
     try:
         peers = run_peers.run(planned[:_PEER_CASES], str(data))
@@ -67,12 +87,12 @@ def video(data: Path, count: int | None, pictures: Path) -> dict[str, Any]:
     except PeerMissingError as error:
         tables.append(f"deface: NOT RUN, {error}")
     print("\n\n".join(tables))
-    if count is None:
+    if run.judges:
         page.write("leak", "\n\n".join(tables))
     picked = sheet.chosen([result.leaked for result in results])
     frames = (results[i].worst_frame if results[i].leaked else FRAMES // 2 for i in picked)
     sheet.write(
-        pictures,
+        run.pictures,
         (run_video.raw_and_emitted(planned[i], str(data), at) for i, at in zip(picked, frames, strict=True)),
     )
     return {
@@ -83,10 +103,10 @@ def video(data: Path, count: int | None, pictures: Path) -> dict[str, Any]:
     }
 
 
-def room(_: Path, count: int | None, pictures: Path) -> dict[str, Any]:
+def room(run: Run) -> dict[str, Any]:
     """The cases of text in a room: table, contact sheet, figures."""
     _check_fonts()
-    planned = room_cases.cases(count or room_cases.COUNT)
+    planned = room_cases.cases(run.count or room_cases.COUNT, tune=run.tune)
     results = list(run_room.run_all(planned))
     _check_control([result.control >= 0.99 for result in results], "text")
     rows = report.rows(planned, results)
@@ -105,12 +125,12 @@ def room(_: Path, count: int | None, pictures: Path) -> dict[str, Any]:
         )
     )
     print(tables)
-    if count is None:
+    if run.judges:
         page.write("room", tables)
     picked = sheet.chosen([result.leaked for result in results])
     frames = (results[i].worst_frame if results[i].leaked else room_cases.FRAMES // 2 for i in picked)
     sheet.write(
-        pictures, (run_room.raw_and_emitted(planned[i], at) for i, at in zip(picked, frames, strict=True))
+        run.pictures, (run_room.raw_and_emitted(planned[i], at) for i, at in zip(picked, frames, strict=True))
     )
     return {
         "rows": [asdict(row) for row in rows],
@@ -125,8 +145,8 @@ def _check_fonts() -> None:
         raise SystemExit("the text cases cannot be drawn:\n  " + "\n  ".join(missing))
 
 
-def text(data: Path, count: int | None, pictures: Path) -> dict[str, Any]:
-    """The cases of burned-in text: table, verdict, contact sheet, figures."""
+def text(run: Run) -> dict[str, Any]:
+    """The cases of burned-in text: table, proof of each script, contact sheet, figures."""
     _check_fonts()
     notes, python = [], None
     try:
@@ -136,29 +156,34 @@ def text(data: Path, count: int | None, pictures: Path) -> dict[str, Any]:
     except PeerMissingError as error:
         python = None
         notes.append(f"presidio: NOT RUN, {error}")
-    planned = text_cases.cases(sources.images(data), count or text_cases.COUNT)
-    results = list(run_text.run_all(planned, run_text.Plan(str(data), str(python) if python else None)))
+    images = sources.images(run.data, tune=run.tune)
+    planned = text_cases.cases(images, run.count or text_cases.COUNT, tune=run.tune)
+    results = list(run_text.run_all(planned, run_text.Plan(str(run.data), str(python) if python else None)))
     figures = _files([case.strata for case in planned], results, "burned-in labels", notes)
     alone = [i for i, case in enumerate(planned) if LAYOUTS[case.layout].kept in DETECTOR_DECIDES]
     rows = report_files.rows([planned[i].strata for i in alone], [results[i] for i in alone])
-    print("\nWhere the text detector alone stands between a label and the outside:\n")
+    print("\nWhere no region keeps a label inside, so that a script needs its proof:\n")
     print(report_files.markdown([row for row in rows if row.name in {"all", "script"}]))
-    print(report_files.verdict(rows, fonts.FONTS, PROOF))
-    picked = sheet.chosen([result.outcomes["edge"].leaking for result in results])
-    sheet.write(pictures, (run_text.raw_and_emitted(planned[i], str(data)) for i in picked))
+    proofs = script_proof.rows(planned, results, (d.sha256.hex() for d in run_text.detectors().texts))
+    print(f"\n{script_proof.in_words(proofs)}")
+    if run.judges:
+        script_proof.write(proofs)
+    picked = sheet.chosen([result.outcomes[run_text.TRUSTED].leaking for result in results])
+    sheet.write(run.pictures, (run_text.raw_and_emitted(planned[i], str(run.data)) for i in picked))
     return figures
 
 
-def header(data: Path, count: int | None, _: Path) -> dict[str, Any]:
+def header(run: Run) -> dict[str, Any]:
     """The header cases: table and figures."""
-    planned = header_cases.cases(sources.objects(data), count or header_cases.COUNT)
-    results = list(run_headers.run_all(planned, data))
+    planned = header_cases.cases(sources.objects(run.data), run.count or header_cases.COUNT)
+    results = list(run_headers.run_all(planned, run.data))
     return _files([case.strata for case in planned], results, "strings", [_WHOLE])
 
 
-def utility(data: Path, count: int | None, _: Path) -> dict[str, Any]:
+def utility(run: Run) -> dict[str, Any]:
     """Labels of the shipped classifier with and without masks: table and figures."""
-    found = list(run_utility.run_all(run_utility.images(data, count or run_utility.COUNT), data))
+    images = run_utility.images(run.data, run.count or run_utility.COUNT)
+    found = list(run_utility.run_all(images, run.data))
     print(run_utility.markdown(found))
     return {"cases": [asdict(each) for each in found]}
 
@@ -185,13 +210,15 @@ def _check_control(shown: Sequence[bool], what: str) -> None:
     print(f"control, originals: {len(shown)} of {len(shown)} show their planted {what}")
 
 
-PARTS: dict[str, Callable[[Path, int | None, Path], dict[str, Any]]] = {
+PARTS: dict[str, Callable[[Run], dict[str, Any]]] = {
     "video": video,
     "room": room,
     "text": text,
     "header": header,
     "utility": utility,
 }
+_UNTUNED = ("header", "utility")
+"""Parts by which no rule is chosen."""
 
 
 def main() -> int:
@@ -200,19 +227,24 @@ def main() -> int:
     parser.add_argument("what", choices=("leak", "budget", "drawn"))
     parser.add_argument("--part", choices=PARTS, action="append", help="only this one (default: all)")
     parser.add_argument("--cases", type=int, help="only so many cases of each part (default: all)")
+    parser.add_argument("--tune", action="store_true",
+                        help="other identities, images and seeds, for choosing rules")  # fmt: skip
     parser.add_argument("--json", type=Path, help="write every figure here")
     parser.add_argument("--sheets", type=Path, default=_CACHE,
                         help="folder of contact sheets of real pictures; not for committing")  # fmt: skip
     args = parser.parse_args()
     if args.what == "drawn":
         return drawn.main(_ROOT / "docs" / "anonymization.jpg")
+    wanted = args.part or [part for part in PARTS if not (args.tune and part in _UNTUNED)]
+    if args.tune and set(wanted) & set(_UNTUNED):
+        parser.error(f"--tune: no rule is chosen by {' or '.join(_UNTUNED)}")
     data = Path(os.environ.get("EDGE_DATA", _ROOT.parent / "shared" / "data"))
     if args.what == "budget":
         return budget.main(data, args.json)
     figures = {}
-    for part in args.part or PARTS:
+    for part in wanted:
         print(f"\n## {part}\n", flush=True)
-        figures[part] = PARTS[part](data, args.cases, args.sheets / f"{part}.jpg")
+        figures[part] = PARTS[part](Run(data, args.cases, args.sheets / f"{part}.jpg", args.tune))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 0

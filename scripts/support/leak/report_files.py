@@ -121,18 +121,3 @@ def _plain(each: Tally) -> str:
 
 def _by_source(each: Tally) -> str:
     return f"{each.sources_leaking} of {each.sources} ({each.upper_by_source:.2%})"
-
-
-def verdict(found: Sequence[Row], scripts: Iterable[str], most: float) -> str:
-    """Which scripts are proved by cases in which the detector alone decides, and what follows for the others.
-
-    Args:
-        found: rows of those cases.
-        scripts: all that there are.
-        most: highest bound by source file that is a proof.
-    """
-    bounds = {row.value: row.tallies[OURS].upper_by_source for row in found if row.name == "script"}
-    proved = [script for script in scripts if bounds.get(script, 1.0) <= most]
-    others = [script for script in scripts if script not in proved]
-    said = f"Proved by the text detector alone (bound <= {most:.1%}): {', '.join(proved) or 'no script'}."
-    return f"{said} Keep-region only: {', '.join(others)}." if others else said

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from support.leak.fonts import FONTS, Font
-from support.leak.text_cases import turns_of
+from support.leak.text_cases import TUNING, turns_of
 
 COUNT = 1400
 FRAMES = 32
@@ -57,9 +57,9 @@ class RoomCase:
         }
 
 
-def cases(count: int = COUNT, seed: int = 7) -> list[RoomCase]:
-    """The first ``count`` cases; as in `text_cases`, any number of them is balanced."""
-    rng = np.random.default_rng(seed)
+def cases(count: int = COUNT, *, tune: bool = False) -> list[RoomCase]:
+    """The first ``count`` cases, or others to choose rules by; as in `text_cases`, any number is balanced."""
+    rng = np.random.default_rng(7 + TUNING * tune)
     scripts, carriers, lights, paces = (
         turns_of(each, rng) for each in (SCRIPTS, CARRIERS, LIGHTS, tuple(PACES))
     )

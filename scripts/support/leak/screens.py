@@ -124,6 +124,7 @@ class Layout:
 
 LAYOUTS = {
     "x-ray corner": Layout(_radiograph, "DX", 512, 608, "xray", "whole frame"),
+    "x-ray, large": Layout(_radiograph, "DX", 2048, 1792, "xray", "whole frame"),
     "film plate": Layout(_flash, "CR", 512, 608, "xray", "whole frame"),
     "CT console": Layout(_console, "CT", 512, 512, "ct", "whole frame"),
     "MR slice": Layout(_slice, "MR", 320, 320, "mri", "whole frame"),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from support.leak.text_cases import TUNING
+
 ROWS, COLUMNS, FRAMES, RATE = 720, 1280, 16, 30.0
 ANGLES = tuple(range(0, 360, 30))
 """Degrees, counter-clockwise; each case adds up to 15 either way."""
@@ -47,9 +49,14 @@ class VideoCase:
         }
 
 
-def cases(identities: Sequence[str], seed: int = 4) -> list[VideoCase]:
-    """All 3,240 combinations, each with the next identity of a shuffled round."""
-    rng = np.random.default_rng(seed)
+def cases(identities: Sequence[str], *, tune: bool = False) -> list[VideoCase]:
+    """All 3,240 combinations, each with the next identity of a shuffled round.
+
+    Args:
+        identities: names of the portraits.
+        tune: other clips, to choose rules by; give other identities, too.
+    """
+    rng = np.random.default_rng(4 + TUNING * tune)
     combinations = [
         (angle, size, light, cover, pace)
         for angle in ANGLES for size in HEIGHTS for light in LIGHTS for cover in COVERS for pace in PACES
