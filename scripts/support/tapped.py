@@ -84,6 +84,12 @@ class _OpenScanner:
     def clean(self, raw: RawFrame) -> CleanFrame | Held:
         return _pass_through(raw, self._state)
 
+    def obstacle(self) -> None:
+        pass
+
+    def asks(self) -> bool:
+        return False
+
 
 class _OpenCamera:
     def push(self, raw: RawFrame) -> list[CleanFrame | Held]:
