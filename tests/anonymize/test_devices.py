@@ -88,7 +88,7 @@ def test_in_file_mode_a_match_covers_more(detectors, tmp_path):
 
     def copy(manufacturer):
         ds = us.dataset(
-            np.full((1, us.ROWS, us.COLUMNS), 90, "u1") + us.drawing()[:1] // 99, "MONOCHROME2", bits=8
+            np.full((1, us.ROWS, us.COLUMNS), 90, "u1") + us.drawing()[:1] // 16, "MONOCHROME2", bits=8
         )
         ds.Manufacturer = manufacturer
         del ds.SequenceOfUltrasoundRegions

@@ -196,7 +196,7 @@ def test_of_two_regions_both_stay_with_their_last_pixels_and_the_space_between_g
 @pytest.mark.parametrize(
     "sequence",
     [
-        None, regions(), regions((50, 50, 40, 60)), regions((8, 90, 100, 120)),
+        None, regions(), regions((50, 50, 40, 60)), regions((8, us.ROWS + 2, 100, us.ROWS + 32)),
         Sequence([pydicom.Dataset()]),
     ],
 )  # fmt: skip

@@ -24,7 +24,7 @@ MARGIN = 20
 def drawing() -> np.ndarray:
     """Gray frames (FRAMES, ROWS, COLUMNS): a pattern, a name on the screen, and one in the last image."""
     y, x = np.mgrid[:ROWS, :COLUMNS]
-    frames = np.stack([60 + 40 * np.sin((x + 9 * i) / 30) + 30 * np.cos(y / 23) for i in range(FRAMES)])
+    frames = np.stack([80 + 40 * np.sin((x + 9 * i) / 30) + 30 * np.cos(y / 23) for i in range(FRAMES)])
     frames = frames.round().astype(np.uint8)
     for frame in frames:
         cv2.putText(frame, "QUIXANO", (20, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 250, 1, cv2.LINE_AA)
